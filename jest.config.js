@@ -1,0 +1,35 @@
+/** @type {import('jest').Config} */
+const swc = [
+  '@swc/jest',
+  {
+    jsc: {
+      target: 'es2023',
+      parser: { syntax: 'typescript', decorators: true },
+      transform: { legacyDecorator: true, decoratorMetadata: true },
+      keepClassNames: true,
+    },
+    module: { type: 'es6' },
+    sourceMaps: 'inline',
+  },
+];
+
+const common = {
+  testEnvironment: 'node',
+  extensionsToTreatAsEsm: ['.ts'],
+  transform: { '^.+\\.ts$': swc },
+  moduleNameMapper: {
+    '^@app/providers/checks$': '<rootDir>/libs/providers/src/checks.ts',
+    '^@app/([a-z]+)$': '<rootDir>/libs/$1/src/index.ts',
+    '^(\\.{1,2}/.*)\\.js$': '$1',
+  },
+  modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.data/'],
+};
+
+/** Three sizes of test, told apart by name; see CONTRIBUTING.md. */
+export default {
+  projects: [
+    { ...common, displayName: 'pure', testRegex: '(?<!medium-|e2e-)spec\\.ts$' },
+    { ...common, displayName: 'medium', testRegex: '\\.medium-spec\\.ts$' },
+    { ...common, displayName: 'e2e', testRegex: '\\.e2e-spec\\.ts$' },
+  ],
+};

@@ -1,0 +1,3 @@
+export * from './clock.js';
+export * from './outcome.js';
+export * from './retry-policy.js';

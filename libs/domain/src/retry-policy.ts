@@ -1,0 +1,48 @@
+import type { Random } from './clock.js';
+
+/** Everything `settle` needs to know about how patient the operator is. */
+export interface RetryPolicy {
+  /** Our own retries end this long after the first attempt. */
+  retryWindowMs: number;
+  /** `unknown` outcomes: send again (at-least-once) or give up (at-most-once). */
+  unknown: 'at-least-once' | 'at-most-once';
+  /** After so many `unknown` outcomes a push fails. */
+  maxUnknown: number;
+  /** Where the back-off of an `unknown` outcome starts. */
+  unknownBackoff: { baseMs: number; capMs: number };
+  /** How long a push waits after its credential was refused. */
+  credentialWaitMs: number;
+}
+
+export const defaultRetryPolicy: RetryPolicy = {
+  retryWindowMs: 24 * 3_600_000,
+  unknown: 'at-least-once',
+  maxUnknown: 3,
+  unknownBackoff: { baseMs: 1_000, capMs: 60_000 },
+  credentialWaitMs: 60_000,
+};
+
+/**
+ * Full-jitter exponential back-off: uniform in [0, min(cap, base × 2^attempts)).
+ *
+ * @param attempts counted attempts before this one (0 for the first).
+ * @returns milliseconds.
+ * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+ */
+export function backoffMs(
+  backoff: { baseMs: number; capMs: number },
+  attempts: number,
+  random: Random,
+): number {
+  const ceiling = Math.min(backoff.capMs, backoff.baseMs * 2 ** Math.min(attempts, 30));
+  return Math.floor(random() * ceiling);
+}
+
+/**
+ * A provider's Retry-After is a floor: add up to 20 % so that a fleet does not return as one.
+ *
+ * @returns milliseconds.
+ */
+export function obeyRetryAfterMs(afterMs: number, random: Random): number {
+  return Math.floor(afterMs * (1 + 0.2 * random()));
+}

@@ -1,0 +1,27 @@
+/**
+ * The queue contract, whole: names and payloads. A payload holds ids and small values only; a new
+ * field must be optional, since jobs of the release before are still waiting when a worker starts.
+ */
+export const DELIVER_FCM = 'deliver-fcm';
+export const DELIVER_APN = 'deliver-apn';
+
+export const QUEUES = [DELIVER_FCM, DELIVER_APN] as const;
+export type QueueName = (typeof QUEUES)[number];
+
+/** One push notification to deliver. The job id is the push id (a UUID, never with a `:`). */
+export interface DeliverJob {
+  /** UUID of the push notification. */
+  id: string;
+}
+
+/** BullMQ priority by lane: unprioritised jobs go before prioritised ones. */
+export const LANE_PRIORITY = { small: undefined, bulk: 1 } as const;
+export type Lane = keyof typeof LANE_PRIORITY;
+
+/** What a producer hands over: one job a push. */
+export interface DeliveryToEnqueue {
+  id: string;
+  lane: Lane;
+  /** Milliseconds until the job may start; 0 = at once. */
+  delayMs: number;
+}
