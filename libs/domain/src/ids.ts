@@ -1,0 +1,66 @@
+import { fromUUID, fromString, toUUID } from 'typeid-js';
+import { v7 } from 'uuid';
+
+/**
+ * Ids are UUIDv7 in `uuid` columns; text exists only at the edge: a TypeID (prefix + `_` + 26
+ * characters of Crockford base32), or for accounts `AC` + 32 hex digits, as the public contract has
+ * it. See docs/adr/0004-id-scheme.md.
+ */
+export const ID_PREFIX = {
+  operation: 'comms_operation',
+  pushNotification: 'comms_pushnotification',
+  user: 'comms_pushnotificationuser',
+  credential: 'comms_credential',
+  deviceRegistration: 'comms_device_registration',
+} as const;
+
+export type IdKind = keyof typeof ID_PREFIX;
+
+/** A lower-case UUID with dashes. */
+export type Uuid = string;
+
+/** A new UUIDv7: sorts by time, and within one process strictly, also inside a millisecond. */
+export function newId(): Uuid {
+  return v7();
+}
+
+/** The id as the public contract writes it. */
+export function formatId(kind: IdKind, id: Uuid): string {
+  return fromUUID(id, ID_PREFIX[kind]);
+}
+
+/**
+ * @returns the UUID, or null when the text is not an id of that kind: malformed, over-long, upper
+ *   case or of another kind. Callers treat null as an unknown id.
+ */
+export function parseId(kind: IdKind, text: string): Uuid | null {
+  // A TypeID has one length; checking it first keeps hostile text away from the decoder.
+  if (text.length !== ID_PREFIX[kind].length + 27) return null;
+  try {
+    return toUUID(fromString(text, ID_PREFIX[kind]));
+  } catch {
+    return null;
+  }
+}
+
+/** `AC` + 32 hex digits. */
+export function formatAccountId(id: Uuid): string {
+  return 'AC' + id.replaceAll('-', '');
+}
+
+/** @returns the UUID, or null when the text is no account id. */
+export function parseAccountId(text: string): Uuid | null {
+  const hex = /^AC([0-9a-f]{32})$/i.exec(text)?.[1]?.toLowerCase();
+  return hex === undefined ? null : hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+}
+
+/** When a UUIDv7 was made: its first 48 bits, milliseconds since the epoch. */
+export function instantOfId(id: Uuid): Date {
+  return new Date(parseInt(id.slice(0, 8) + id.slice(9, 13), 16));
+}
+
+/** The smallest UUIDv7-shaped value of an instant, to turn date filters into id ranges. */
+export function lowestIdAt(instant: Date): Uuid {
+  const hex = Math.max(0, instant.getTime()).toString(16).padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-0000-0000-000000000000`;
+}

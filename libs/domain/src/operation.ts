@@ -1,0 +1,39 @@
+import type { Uuid } from './ids.js';
+
+export const OPERATION_STATUSES = ['SCHEDULED', 'PROCESSING', 'COMPLETED', 'CANCELED'] as const;
+export type OperationStatus = (typeof OPERATION_STATUSES)[number];
+
+/** At every instant scheduled + queued + sent + failed + canceled + unaddressable = total. */
+export interface OperationStats {
+  total: number;
+  /** The length of `to`. */
+  recipients: number;
+  unaddressable: number;
+  scheduled: number;
+  queued: number;
+  sent: number;
+  failed: number;
+  canceled: number;
+}
+
+export interface Operation {
+  id: Uuid;
+  status: OperationStatus;
+  stats: OperationStats;
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+/**
+ * The status follows from the counters alone: something scheduled and nothing begun → SCHEDULED;
+ * anything left to do → PROCESSING; nothing left → CANCELED when all that was addressable was
+ * canceled, else COMPLETED. The generated column `operations.status` states the same in SQL, a test
+ * holds the two together.
+ */
+export function operationStatus(stats: Omit<OperationStats, 'recipients'>): OperationStatus {
+  const begun = stats.queued + stats.sent + stats.failed;
+  if (stats.scheduled > 0 && begun === 0) return 'SCHEDULED';
+  if (stats.scheduled + stats.queued > 0) return 'PROCESSING';
+  const addressable = stats.total - stats.unaddressable;
+  return addressable > 0 && stats.canceled === addressable ? 'CANCELED' : 'COMPLETED';
+}

@@ -1,0 +1,85 @@
+import type {
+  Credential,
+  CredentialType,
+  Operation,
+  OperationSettings,
+  OperationStatus,
+  ProviderKind,
+  PushNotification,
+  PushStatus,
+  PushTarget,
+  Uuid,
+} from '@app/domain';
+
+/** A send request, validated and resolved, ready to be committed. */
+export interface NewOperation {
+  settings: OperationSettings;
+  scheduledFor: Date | null;
+  /** Length of `to`. */
+  recipients: number;
+  /** One push each, in the order of `to`. */
+  pushes: readonly PushTarget[];
+  /** User ids of `to` that no device stands behind; each counts in `total` and `unaddressable`. */
+  unaddressable: readonly string[];
+  /** Credential by provider; must hold an entry for every provider in `pushes`. */
+  credentials: Partial<Record<ProviderKind, Uuid>>;
+}
+
+export interface Page<T> {
+  items: T[];
+  /** Where the next page goes on (exclusive), null on the last. */
+  next: Uuid | null;
+}
+
+/** Newest first, below `before` when given. */
+export interface PageRequest {
+  limit: number;
+  before: Uuid | null;
+}
+
+export interface OperationFilter {
+  status?: OperationStatus | undefined;
+  /** Inclusive, on createdAt. */
+  startDate?: Date | undefined;
+  endDate?: Date | undefined;
+}
+
+export interface PushNotificationFilter {
+  operationId?: Uuid | undefined;
+  status?: PushStatus | undefined;
+  provider?: ProviderKind | undefined;
+  startDate?: Date | undefined;
+  endDate?: Date | undefined;
+}
+
+export interface NewCredential {
+  appName: string;
+  credentialType: CredentialType;
+  /** Absent: default when it is the first of its type in the App. */
+  isDefault?: boolean | undefined;
+  /** What gets sealed: the parsed content, JSON-serialisable. */
+  secret: unknown;
+  fingerprint: string;
+  expiresAt: Date | null;
+}
+
+/** A push with what it takes to render it. */
+export interface PushNotificationWithContent {
+  push: PushNotification;
+  settings: OperationSettings;
+}
+
+/** Which credentials a send may use: named ones, or the defaults of an App. */
+export type CredentialSelector =
+  | { credentialIds: readonly Uuid[] }
+  | { appName: string }
+  | { defaultApp: true };
+
+export interface AccountFinder {
+  /** SHA-256 of the auth token, null for an unknown account. */
+  findTokenHash(accountId: Uuid): Promise<Buffer | null>;
+  /** Makes the account if absent; an existing one gets this token hash. */
+  ensure(accountId: Uuid, tokenHash: Buffer): Promise<void>;
+}
+
+export type { Credential, Operation };
