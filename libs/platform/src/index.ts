@@ -1,1 +1,16 @@
-export {};
+export { Batcher } from './batcher.js';
+export type { BatcherOptions } from './batcher.js';
+export type { EncryptionKey } from './config-schema.js';
+export { ConfigError, loadConfig } from './config.js';
+export type { Config, ConfigFault } from './config.js';
+export { runHealthChecks } from './health.js';
+export type { HealthCheck, HealthChecks, HealthReport } from './health.js';
+export { createLogger, loggerOptions, serializeError } from './logger.js';
+export type { Logger } from './logger.js';
+export { startMetricsServer } from './metrics-server.js';
+export type { MetricsServer } from './metrics-server.js';
+export { Metrics, Registry } from './metrics.js';
+export type { Counter, Gauge, Histogram } from './metrics.js';
+export { announceReady } from './ready.js';
+export { onShutdown } from './shutdown.js';
+export type { ShutdownHost } from './shutdown.js';
