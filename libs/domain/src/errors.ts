@@ -85,7 +85,8 @@ export const FAILURES = {
   INVALID_TOKEN: {
     code: 71002,
     sentence: 'The token does not belong to this App, project or environment.',
-    action: 'Check that token and credential come from the same project, bundle id and environment.',
+    action:
+      'Check that token and credential come from the same project, bundle id and environment.',
   },
   PAYLOAD_REJECTED: {
     code: 71003,

@@ -1,1 +1,29 @@
-export {};
+export { AccountRepository } from './account.repository.js';
+export {
+  ApnsTokenRepository,
+  type ApnsTokenKey,
+  type SignedToken,
+} from './apns-token.repository.js';
+export { CredentialRepository, type OpenedCredential } from './credential.repository.js';
+export { Database, type DatabaseOptions } from './database.js';
+export {
+  DeliveryRepository,
+  isBadRow,
+  type ClaimedPush,
+  type ClaimResult,
+  type NotClaimed,
+  type PushSettlement,
+} from './delivery.repository.js';
+export { DispatchListener, DispatchSignal } from './dispatch-signal.js';
+export {
+  DispatchRepository,
+  type Dispatch,
+  type DispatchChunk,
+  type DispatchLane,
+  type Turn,
+} from './dispatch.repository.js';
+export { OperationRepository } from './operation.repository.js';
+export * from './ports.js';
+export { PushNotificationRepository } from './push-notification.repository.js';
+export { SecretBox, type EncryptionKey } from './secret-box.js';
+export { SweepPass, SweepRepository, type LostPush } from './sweep.repository.js';

@@ -71,9 +71,7 @@ export interface PushNotificationWithContent {
 
 /** Which credentials a send may use: named ones, or the defaults of an App. */
 export type CredentialSelector =
-  | { credentialIds: readonly Uuid[] }
-  | { appName: string }
-  | { defaultApp: true };
+  { credentialIds: readonly Uuid[] } | { appName: string } | { defaultApp: true };
 
 export interface AccountFinder {
   /** SHA-256 of the auth token, null for an unknown account. */

@@ -1,0 +1,114 @@
+import { Unavailable } from '@app/domain';
+import { PrismaPg } from '@prisma/adapter-pg';
+import pg from 'pg';
+import { PrismaClient } from './generated/client.js';
+
+export interface DatabaseOptions {
+  /** Connection URL of the role that reads and writes rows. */
+  url: string;
+  poolSize: number;
+  /** Shown in pg_stat_activity. */
+  applicationName: string;
+  /** Milliseconds to wait for a connection before the request is answered 503. */
+  connectTimeoutMs?: number;
+}
+
+/**
+ * One `pg.Pool` a process: Prisma (schema, types, cold paths) and the set-based SQL share it.
+ */
+export class Database {
+  readonly pool: pg.Pool;
+  readonly prisma: PrismaClient;
+  readonly url: string;
+
+  constructor(options: DatabaseOptions) {
+    this.url = options.url;
+    this.pool = new pg.Pool({
+      connectionString: options.url,
+      max: options.poolSize,
+      application_name: options.applicationName,
+      connectionTimeoutMillis: options.connectTimeoutMs ?? 3_000,
+      // A server that vanished without a word must not hold a request for ever.
+      query_timeout: 60_000,
+      keepAlive: true,
+    });
+    // An idle connection that breaks is replaced by the pool; without a listener it ends the process.
+    this.pool.on('error', () => undefined);
+    this.prisma = new PrismaClient({
+      adapter: new PrismaPg(this.pool),
+      transactionOptions: { maxWait: 3_000, timeout: 15_000 },
+    });
+  }
+
+  /**
+   * Runs one statement.
+   *
+   * @throws Unavailable when PostgreSQL cannot take it now; other errors as they are.
+   */
+  async query<R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> {
+    return orUnavailable(async () => (await this.pool.query<R>(text, values)).rows);
+  }
+
+  /** Runs `work` in one transaction on one connection; rolls back when it throws. */
+  async transaction<T>(work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    return orUnavailable(async () => {
+      const client = await this.pool.connect();
+      let broken: Error | undefined;
+      try {
+        await client.query('BEGIN');
+        const result = await work(client);
+        await client.query('COMMIT');
+        return result;
+      } catch (error) {
+        // A connection that cannot roll back is not given to anybody else.
+        await client.query('ROLLBACK').catch((rollback: Error) => (broken = rollback));
+        throw error;
+      } finally {
+        client.release(broken);
+      }
+    });
+  }
+
+  /** @throws Unavailable when PostgreSQL does not answer. */
+  async ping(): Promise<void> {
+    await this.query('SELECT 1');
+  }
+
+  async close(): Promise<void> {
+    await this.prisma.$disconnect();
+    if (!this.pool.ended) await this.pool.end();
+  }
+}
+
+/** Runs `work`; a failure that only says "not now" comes out as `Unavailable`. */
+export async function orUnavailable<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isUnavailable(error)) throw new Unavailable('The database cannot take the request now.');
+    throw error;
+  }
+}
+
+const NETWORK = /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH/;
+/** Connection exception, insufficient resources, operator intervention, read-only, too busy. */
+const NOT_NOW = /^(08...|53...|57P0[1-5]|25006|55P03|57014|40P01|40001)$/;
+const CLIENT_SIDE =
+  /Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|the database system is|P1001|P1002|P1008|P1017|P2024|P2028/i;
+
+function isUnavailable(error: unknown): boolean {
+  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; depth++) {
+    const { code, errors } = at as Error & { code?: unknown; errors?: unknown };
+    if (typeof code === 'string' && (NETWORK.test(code) || NOT_NOW.test(code))) return true;
+    if (CLIENT_SIDE.test(at.message) || NETWORK.test(at.message)) return true;
+    // Happy eyeballs wraps one refusal per address.
+    at = Array.isArray(errors) && errors.length > 0 ? errors[0] : at.cause;
+  }
+  return false;
+}
+
+/** SQLSTATE of an error of PostgreSQL, undefined for anything else. */
+export function sqlState(error: unknown): string | undefined {
+  const code = error instanceof Error ? (error as Error & { code?: unknown }).code : undefined;
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}

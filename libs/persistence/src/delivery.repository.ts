@@ -1,0 +1,248 @@
+import type { Attempt, OperationSettings, ProviderKind, Uuid } from '@app/domain';
+import { sqlState, type Database } from './database.js';
+
+/** A push that this process holds the lease of, with all that deliver needs. */
+export interface ClaimedPush {
+  id: Uuid;
+  accountId: Uuid;
+  operationId: Uuid;
+  provider: ProviderKind;
+  credentialId: Uuid;
+  token: string;
+  variables: Record<string, string> | null;
+  /** The fence: a settlement is valid for this claim only. */
+  lease: number;
+  /** The claim before ended without a settlement: what it did is unknown. */
+  leaseLost: boolean;
+  attemptCount: number;
+  unknownCount: number;
+  firstAttemptAt: Date | null;
+  expiresAt: Date;
+}
+
+/** Why a push was not claimed. */
+export type NotClaimed =
+  /** SENT, FAILED, CANCELED, gone: its job ends. */
+  | { state: 'over' }
+  /** Not due yet, or somebody else's lease is live: its job waits that long. */
+  | { state: 'wait'; waitMs: number };
+
+export type ClaimResult = { state: 'claimed'; push: ClaimedPush } | NotClaimed;
+
+/** One push's next state, as `settle` decided it, for the lease that was claimed. */
+export interface PushSettlement {
+  id: Uuid;
+  operationId: Uuid;
+  lease: number;
+  to: 'SENT' | 'FAILED' | 'QUEUED';
+  /** For QUEUED: milliseconds from now until it is due again. */
+  dueInMs: number;
+  /** To be kept on the push, oldest first. */
+  attempts: readonly Attempt[];
+  /** Counted among `attempts`. */
+  countedAttempts: number;
+  unknownAttempts: number;
+  errorCode: number | null;
+  errorMessage: string | null;
+  providerMessageId: string | null;
+}
+
+interface ClaimRow {
+  id: Uuid;
+  account_id: Uuid;
+  operation_id: Uuid;
+  provider: ProviderKind;
+  credential_id: Uuid;
+  token: string;
+  variables: Record<string, string> | null;
+  lease: number;
+  lease_lost: boolean;
+  attempt_count: number;
+  unknown_count: number;
+  first_attempt_at: Date | null;
+  expires_at: Date;
+}
+
+// Touches columns that are in no index: a HOT update.
+const CLAIM = `
+UPDATE push_notifications
+SET lease_lost = (lease_until IS NOT NULL), lease_until = now() + make_interval(secs => $2), lease = lease + 1
+WHERE id = ANY($1::uuid[]) AND status = 'QUEUED' AND due_at <= now()
+  AND (lease_until IS NULL OR lease_until < now())
+RETURNING id, account_id, operation_id, provider, credential_id, token, variables, lease, lease_lost,
+  attempt_count, unknown_count, first_attempt_at, expires_at`;
+
+const WHY_NOT = `
+SELECT id, ceil(extract(epoch FROM greatest(due_at, lease_until) - now()) * 1000)::int AS wait_ms
+FROM push_notifications WHERE id = ANY($1::uuid[]) AND status = 'QUEUED'`;
+
+/**
+ * The lock order of the house, in one place: operations sorted by id, then push rows, then
+ * credential rows. Settle, cancel, redrive and sweep all begin with this; without it two batches
+ * over the same operations deadlock.
+ */
+export const LOCK_OPERATIONS = `
+SELECT id FROM operations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
+
+/**
+ * A batch of settlements with its counters. Fenced by lease and state, so that a batch that is
+ * repeated after a lost COMMIT answer changes nothing; the counters follow from the rows that
+ * really changed.
+ */
+const SETTLE = `
+WITH settled AS (
+  UPDATE push_notifications p
+  SET status = s.status,
+    due_at = CASE WHEN s.status = 'QUEUED' THEN now() + make_interval(secs => s.due_in_ms / 1000.0) ELSE p.due_at END,
+    lease_until = NULL,
+    attempts = CASE WHEN s.attempts IS NULL THEN p.attempts
+      ELSE jsonb_path_query_array(p.attempts || s.attempts::jsonb, '$[last - 19 to last]') END,
+    attempt_count = p.attempt_count + s.counted,
+    unknown_count = p.unknown_count + s.unknown,
+    first_attempt_at = CASE WHEN s.attempts IS NULL THEN p.first_attempt_at
+      ELSE coalesce(p.first_attempt_at, now()) END,
+    error_code = s.error_code, error_message = s.error_message,
+    provider_message_id = s.provider_message_id,
+    updated_at = now(),
+    settled_at = CASE WHEN s.status = 'QUEUED' THEN NULL ELSE now() END
+  FROM unnest($1::uuid[], $2::int[], $3::push_status[], $4::float8[], $5::text[], $6::int[], $7::int[],
+      $8::int[], $9::text[], $10::text[])
+    AS s (id, lease, status, due_in_ms, attempts, counted, unknown, error_code, error_message, provider_message_id)
+  WHERE p.id = s.id AND p.id = ANY($1::uuid[]) AND p.lease = s.lease
+    AND p.lease_until IS NOT NULL AND p.status = 'QUEUED'
+  RETURNING p.id, p.operation_id, p.credential_id, p.status
+), operation_deltas AS (
+  SELECT operation_id, count(*) FILTER (WHERE status = 'SENT') AS sent,
+    count(*) FILTER (WHERE status = 'FAILED') AS failed
+  FROM settled WHERE status <> 'QUEUED' GROUP BY operation_id
+), counted AS (
+  UPDATE operations o
+  SET queued = o.queued - d.sent - d.failed, sent = o.sent + d.sent, failed = o.failed + d.failed,
+    updated_at = now(),
+    completed_at = CASE WHEN o.queued - d.sent - d.failed + o.scheduled = 0 THEN now() ELSE o.completed_at END
+  FROM operation_deltas d WHERE o.id = d.operation_id
+)
+SELECT id, credential_id, status FROM settled`;
+
+const FREE_WINDOWS = `
+UPDATE credential_windows w SET outstanding = w.outstanding - d.ended
+FROM (
+  SELECT d.credential_id, d.ended::int FROM unnest($1::uuid[], $2::int[]) AS d (credential_id, ended)
+  ORDER BY d.credential_id
+) d
+WHERE w.credential_id = d.credential_id`;
+
+export class DeliveryRepository {
+  constructor(private readonly db: Database) {}
+
+  /**
+   * Takes the leases of those of `ids` that are due and free, in one statement; what is not taken
+   * is looked at once, batched.
+   *
+   * @param leaseMs how long the lease lives, by the database's clock.
+   * @returns one result for each id, in the order of `ids`.
+   */
+  async claim(ids: readonly Uuid[], leaseMs: number): Promise<ClaimResult[]> {
+    const rows = await this.db.query<ClaimRow>(CLAIM, [ids, leaseMs / 1000]);
+    const results = new Map<Uuid, ClaimResult>(
+      rows.map((row) => [row.id, { state: 'claimed', push: toClaimedPush(row) }]),
+    );
+    const missed = ids.filter((id) => !results.has(id));
+    if (missed.length > 0) {
+      const waits = await this.db.query<{ id: Uuid; wait_ms: number }>(WHY_NOT, [missed]);
+      for (const { id, wait_ms: waitMs } of waits) {
+        results.set(id, { state: 'wait', waitMs: Math.max(waitMs, 0) });
+      }
+    }
+    return ids.map((id) => results.get(id) ?? { state: 'over' });
+  }
+
+  /**
+   * Commits a batch of settlements with the counters of their operations, in one transaction. A
+   * settlement whose claim is no longer valid changes nothing.
+   *
+   * @returns the ids that changed.
+   * @throws Unavailable when PostgreSQL cannot take it now: the caller repeats the same batch.
+   * @throws Error of SQLSTATE class 22 or 23 when a row of the batch cannot be stored; see
+   *   `isBadRow`.
+   */
+  async settle(batch: readonly PushSettlement[]): Promise<Set<Uuid>> {
+    const operationIds = [...new Set(batch.map(({ operationId }) => operationId))];
+    const columns = [
+      batch.map((s) => s.id),
+      batch.map((s) => s.lease),
+      batch.map((s) => s.to),
+      batch.map((s) => s.dueInMs),
+      batch.map((s) => (s.attempts.length === 0 ? null : JSON.stringify(s.attempts))),
+      batch.map((s) => s.countedAttempts),
+      batch.map((s) => s.unknownAttempts),
+      batch.map((s) => s.errorCode),
+      batch.map((s) => s.errorMessage),
+      batch.map((s) => s.providerMessageId),
+    ];
+    return this.db.transaction(async (client) => {
+      await client.query(LOCK_OPERATIONS, [operationIds]);
+      const { rows } = await client.query<{ id: Uuid; credential_id: Uuid; status: string }>(
+        SETTLE,
+        columns,
+      );
+      const ended = new Map<Uuid, number>();
+      for (const { credential_id: credentialId, status } of rows) {
+        if (status !== 'QUEUED') ended.set(credentialId, (ended.get(credentialId) ?? 0) + 1);
+      }
+      if (ended.size > 0)
+        await client.query(FREE_WINDOWS, [[...ended.keys()], [...ended.values()]]);
+      return new Set(rows.map(({ id }) => id));
+    });
+  }
+
+  /** What all pushes of an operation have in common, to render them; null when it is gone. */
+  async settings(
+    operationId: Uuid,
+  ): Promise<(OperationSettings & { scheduledFor: Date | null }) | null> {
+    const [row] = await this.db.query<{
+      content: OperationSettings['content'];
+      priority: OperationSettings['priority'];
+      sound: string | null;
+      ttl_seconds: number;
+      collapse_key: string | null;
+      scheduled_for: Date | null;
+    }>(
+      `SELECT content, priority, sound, ttl_seconds, collapse_key, scheduled_for
+       FROM operations WHERE id = $1`,
+      [operationId],
+    );
+    if (row === undefined) return null;
+    return {
+      content: row.content,
+      priority: row.priority,
+      sound: row.sound,
+      ttlSeconds: row.ttl_seconds,
+      collapseKey: row.collapse_key,
+      scheduledFor: row.scheduled_for,
+    };
+  }
+}
+
+/** SQLSTATE class 22 (data) or 23 (constraint): the batch holds a row that can never be stored. */
+export function isBadRow(error: unknown): boolean {
+  return /^2[23]/.test(sqlState(error) ?? '');
+}
+
+function toClaimedPush(row: ClaimRow): ClaimedPush {
+  return {
+    id: row.id,
+    accountId: row.account_id,
+    operationId: row.operation_id,
+    provider: row.provider,
+    credentialId: row.credential_id,
+    token: row.token,
+    variables: row.variables,
+    lease: row.lease,
+    leaseLost: row.lease_lost,
+    attemptCount: row.attempt_count,
+    unknownCount: row.unknown_count,
+    firstAttemptAt: row.first_attempt_at,
+    expiresAt: row.expires_at,
+  };
+}

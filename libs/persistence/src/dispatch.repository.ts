@@ -1,0 +1,190 @@
+import type { ProviderKind, Uuid } from '@app/domain';
+import type { PoolClient } from 'pg';
+import type { Database } from './database.js';
+
+export type DispatchLane = 'small' | 'bulk';
+
+/** Pushes of one turn, ready to become jobs. */
+export interface DispatchChunk {
+  lane: DispatchLane;
+  deliveries: readonly Dispatch[];
+}
+
+export interface Dispatch {
+  id: Uuid;
+  provider: ProviderKind;
+  /** Milliseconds until the push is due, 0 = now. */
+  delayMs: number;
+}
+
+export interface Turn {
+  accountId: Uuid;
+  /** How many pushes were handed over. */
+  handedOver: number;
+}
+
+/**
+ * The account that waits longest among those with work and room. The busy (account, credential) pairs
+ * are found by a loose index scan: the cost follows their number, not the number of operations
+ * that wait.
+ */
+const NEXT_TURN = `
+WITH RECURSIVE busy AS (
+  (SELECT account_id, credential_id FROM operation_parts WHERE pending AND lane = $1
+   ORDER BY account_id, credential_id LIMIT 1)
+  UNION ALL
+  (SELECT next.account_id, next.credential_id FROM busy CROSS JOIN LATERAL (
+     SELECT account_id, credential_id FROM operation_parts
+     WHERE pending AND lane = $1 AND (account_id, credential_id) > (busy.account_id, busy.credential_id)
+     ORDER BY account_id, credential_id LIMIT 1) next)
+), ready AS (
+  SELECT busy.account_id, array_agg(busy.credential_id ORDER BY busy.credential_id) AS credential_ids
+  FROM busy JOIN credential_windows w USING (credential_id)
+  WHERE w.outstanding < w."window" GROUP BY busy.account_id
+)
+SELECT t.account_id, ready.credential_ids FROM dispatch_turns t JOIN ready USING (account_id)
+WHERE t.lane = $1 ORDER BY t.last_turn_at LIMIT 1 FOR UPDATE OF t SKIP LOCKED`;
+
+const ROOM = `
+SELECT credential_id, greatest("window" - outstanding, 0) AS room
+FROM credential_windows WHERE credential_id = ANY($1::uuid[]) ORDER BY credential_id`;
+
+/**
+ * The next pushes of a credential, by operation. QUEUED rows are read by id whatever their due_at:
+ * one that is not due yet becomes a delayed job. LATERAL makes it a nested loop: rows come in the
+ * order of the parts, and LIMIT ends the reading early.
+ */
+const NEXT_PUSHES = `
+WITH parts AS (
+  SELECT operation_id, provider, dispatched_through FROM operation_parts
+  WHERE pending AND lane = $1 AND account_id = $2 AND credential_id = $3
+  ORDER BY operation_id LIMIT $4 FOR UPDATE
+)
+SELECT parts.operation_id, parts.provider, n.id,
+  greatest(0, ceil(extract(epoch FROM n.due_at - now()) * 1000))::float8 AS delay_ms
+FROM parts LEFT JOIN LATERAL (
+  SELECT id, due_at FROM push_notifications
+  WHERE operation_id = parts.operation_id AND provider = parts.provider AND status = 'QUEUED'
+    AND id > coalesce(parts.dispatched_through, parts.operation_id)
+    AND id <= (SELECT last_push_id FROM operations WHERE id = parts.operation_id)
+  ORDER BY id LIMIT $4
+) n ON true
+LIMIT $4`;
+
+const ADVANCE = `
+UPDATE operation_parts p SET dispatched_through = coalesce(a.through, p.dispatched_through),
+  pending = a.pending, open = p.open OR a.through IS NOT NULL
+FROM unnest($1::uuid[], $2::provider_kind[], $3::uuid[], $4::boolean[])
+  AS a (operation_id, provider, through, pending)
+WHERE p.operation_id = a.operation_id AND p.provider = a.provider`;
+
+interface PushRow {
+  operation_id: Uuid;
+  provider: ProviderKind;
+  id: Uuid | null;
+  delay_ms: number | null;
+}
+
+export class DispatchRepository {
+  constructor(private readonly db: Database) {}
+
+  /**
+   * One turn of a lane: takes the account that waits longest, gives its next ≤ `limit` pushes to
+   * `handOver` and then moves the cursors. Everything happens in one transaction that holds the
+   * turn's row: other dispatchers pass it by (SKIP LOCKED), a failure moves nothing, and jobs that
+   * were added all the same do no harm (equal job ids, claims).
+   *
+   * @returns null when no account has work and room in that lane.
+   */
+  async takeTurn(
+    lane: DispatchLane,
+    limit: number,
+    handOver: (chunk: DispatchChunk) => Promise<void>,
+  ): Promise<Turn | null> {
+    return this.db.transaction(async (client) => {
+      const { rows } = await client.query<{ account_id: Uuid; credential_ids: Uuid[] }>(NEXT_TURN, [
+        lane,
+      ]);
+      const [turn] = rows;
+      if (turn === undefined) return null;
+      const advances: PartAdvance[] = [];
+      const deliveries: Dispatch[] = [];
+      const counts = new Map<Uuid, number>();
+      for (const [credentialId, room] of await rooms(client, turn.credential_ids)) {
+        const take = Math.min(room, limit - deliveries.length);
+        if (take <= 0) continue;
+        const read = await client.query<PushRow>(NEXT_PUSHES, [
+          lane,
+          turn.account_id,
+          credentialId,
+          take + 1,
+        ]);
+        const before = deliveries.length;
+        advances.push(...cut(read.rows, take, deliveries));
+        counts.set(credentialId, deliveries.length - before);
+      }
+      if (deliveries.length > 0) await handOver({ lane, deliveries });
+      await client.query(ADVANCE, [
+        advances.map((a) => a.operationId),
+        advances.map((a) => a.provider),
+        advances.map((a) => a.through),
+        advances.map((a) => a.pending),
+      ]);
+      await client.query(
+        `UPDATE dispatch_turns SET last_turn_at = clock_timestamp() WHERE account_id = $1 AND lane = $2`,
+        [turn.account_id, lane],
+      );
+      await client.query(
+        `UPDATE credential_windows w SET outstanding = w.outstanding + d.added
+         FROM unnest($1::uuid[], $2::int[]) AS d (credential_id, added)
+         WHERE w.credential_id = d.credential_id`,
+        [[...counts.keys()], [...counts.values()]],
+      );
+      return { accountId: turn.account_id, handedOver: deliveries.length };
+    });
+  }
+}
+
+interface PartAdvance {
+  operationId: Uuid;
+  provider: ProviderKind;
+  /** Highest id handed over, null when there was none. */
+  through: Uuid | null;
+  /** More may lie above. */
+  pending: boolean;
+}
+
+async function rooms(
+  client: PoolClient,
+  credentialIds: readonly Uuid[],
+): Promise<[Uuid, number][]> {
+  const { rows } = await client.query<{ credential_id: Uuid; room: number }>(ROOM, [credentialIds]);
+  return rows.map((row) => [row.credential_id, row.room]);
+}
+
+/**
+ * Takes the first `take` rows; one row more than that tells that the last part goes on. Rows come
+ * part by part, a part without pushes as one row without id.
+ */
+function cut(rows: readonly PushRow[], take: number, into: Dispatch[]): PartAdvance[] {
+  const advances: PartAdvance[] = [];
+  for (const [at, row] of rows.entries()) {
+    let part = advances.at(-1);
+    if (part?.operationId !== row.operation_id || part.provider !== row.provider) {
+      part = {
+        operationId: row.operation_id,
+        provider: row.provider,
+        through: null,
+        pending: false,
+      };
+      advances.push(part);
+    }
+    if (at >= take) {
+      part.pending = true;
+    } else if (row.id !== null) {
+      into.push({ id: row.id, provider: row.provider, delayMs: row.delay_ms ?? 0 });
+      part.through = row.id;
+    }
+  }
+  return advances;
+}

@@ -1,0 +1,140 @@
+import {
+  instantOfId,
+  type OperationSettings,
+  type Priority,
+  type ProviderKind,
+  type PushNotification,
+  type PushStatus,
+  type Uuid,
+} from '@app/domain';
+import type { Database } from './database.js';
+import { idRange } from './operation.repository.js';
+import type {
+  Page,
+  PageRequest,
+  PushNotificationFilter,
+  PushNotificationWithContent,
+} from './ports.js';
+
+/** A request looks at no more rows than this, whatever its filters; a page may then be short. */
+export const MAX_EXAMINED_ROWS = 20_000;
+
+interface PushRow {
+  id: Uuid;
+  operation_id: Uuid;
+  status: PushStatus;
+  provider: ProviderKind;
+  token: string;
+  variables: Record<string, string> | null;
+  credential_id: Uuid;
+  attempt_count: number;
+  provider_message_id: string | null;
+  error_code: number | null;
+  error_message: string | null;
+  updated_at: Date;
+  priority: Priority;
+  sound: string | null;
+  scheduled_for: Date | null;
+}
+
+interface PushWithContentRow extends PushRow {
+  content: OperationSettings['content'];
+  ttl_seconds: number;
+  collapse_key: string | null;
+}
+
+const COLUMNS = `p.id, p.operation_id, p.status, p.provider, p.token, p.variables, p.credential_id,
+  p.attempt_count, p.provider_message_id, p.error_code, p.error_message, p.updated_at,
+  o.priority, o.sound, o.scheduled_for`;
+
+/**
+ * $1 account, $2 before, $3 from, $4 to, $5 operation: an operation's pushes lie between its own id
+ * and its last push's, so they need no index of their own.
+ */
+const EXAMINED = `
+  SELECT * FROM push_notifications
+  WHERE account_id = $1 AND ($2::uuid IS NULL OR id < $2) AND ($3::uuid IS NULL OR id >= $3)
+    AND ($4::uuid IS NULL OR id < $4)
+    AND ($5::uuid IS NULL OR id > $5)
+    AND ($5::uuid IS NULL
+      OR id <= (SELECT last_push_id FROM operations WHERE id = $5 AND account_id = $1))
+  ORDER BY id DESC LIMIT ${MAX_EXAMINED_ROWS}`;
+
+export class PushNotificationRepository {
+  constructor(private readonly db: Database) {}
+
+  async find(accountId: Uuid, id: Uuid): Promise<PushNotificationWithContent | null> {
+    const [row] = await this.db.query<PushWithContentRow>(
+      `SELECT ${COLUMNS}, o.content, o.ttl_seconds, o.collapse_key
+       FROM push_notifications p JOIN operations o ON o.id = p.operation_id
+       WHERE p.account_id = $1 AND p.id = $2`,
+      [accountId, id],
+    );
+    if (row === undefined) return null;
+    const settings: OperationSettings = {
+      content: row.content,
+      priority: row.priority,
+      sound: row.sound,
+      ttlSeconds: row.ttl_seconds,
+      collapseKey: row.collapse_key,
+    };
+    return { push: toPush(row), settings };
+  }
+
+  /**
+   * Newest first. Looks at no more than 20,000 rows: with rare filters a page may be short, even
+   * empty, and still has `next`.
+   */
+  async list(
+    accountId: Uuid,
+    filter: PushNotificationFilter,
+    page: PageRequest,
+  ): Promise<Page<PushNotification>> {
+    const filtered =
+      filter.operationId !== undefined ||
+      filter.status !== undefined ||
+      filter.provider !== undefined;
+    const keys = [accountId, page.before, ...idRange(filter), filter.operationId ?? null];
+    const rows = await this.db.query<PushRow>(
+      `SELECT ${COLUMNS}
+       FROM (${EXAMINED}) p JOIN operations o ON o.id = p.operation_id
+       WHERE ($5::uuid IS NULL OR p.operation_id = $5)
+         AND ($6::push_status IS NULL OR p.status = $6)
+         AND ($7::provider_kind IS NULL OR p.provider = $7)
+       ORDER BY p.id DESC LIMIT $8`,
+      [...keys, filter.status ?? null, filter.provider ?? null, page.limit + 1],
+    );
+    const items = rows.slice(0, page.limit).map(toPush);
+    const last = items.at(-1)?.id ?? null;
+    if (rows.length > page.limit) return { items, next: last };
+    if (!filtered) return { items, next: null };
+    const [examined] = await this.db.query<{ rows: number; last: Uuid | null }>(
+      `SELECT count(*)::int AS rows, (array_agg(p.id ORDER BY p.id))[1] AS last FROM (${EXAMINED}) p`,
+      keys,
+    );
+    if (examined === undefined || examined.rows < MAX_EXAMINED_ROWS) return { items, next: null };
+    // Rows added since the first statement move the second one's end up: never past what was given out.
+    const next =
+      last !== null && examined.last !== null && last < examined.last ? last : examined.last;
+    return { items, next };
+  }
+}
+
+function toPush(row: PushRow): PushNotification {
+  return {
+    id: row.id,
+    operationId: row.operation_id,
+    status: row.status,
+    target: { provider: row.provider, token: row.token, variables: row.variables },
+    credentialId: row.credential_id,
+    priority: row.priority,
+    sound: row.sound,
+    createdAt: instantOfId(row.id),
+    updatedAt: row.updated_at,
+    scheduledFor: row.scheduled_for,
+    attempts: row.attempt_count,
+    providerMessageId: row.provider_message_id,
+    error:
+      row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? '' },
+  };
+}

@@ -1,0 +1,182 @@
+import type { ProviderKind, Uuid } from '@app/domain';
+import type { PoolClient } from 'pg';
+import type { Database } from './database.js';
+import { LOCK_OPERATIONS } from './delivery.repository.js';
+import type { DispatchLane } from './dispatch.repository.js';
+
+/** A push whose job seems to be lost: it is added again under its own id. */
+export interface LostPush {
+  id: Uuid;
+  provider: ProviderKind;
+  lane: DispatchLane;
+}
+
+/** One sweep pass: a transaction that holds the sweep's advisory lock, so passes never overlap. */
+export class SweepPass {
+  constructor(private readonly client: PoolClient) {}
+
+  /**
+   * Remembers a value between passes and workers.
+   *
+   * @returns the value remembered before, null at first.
+   */
+  async remember(name: string, value: string): Promise<string | null> {
+    const { rows } = await this.client.query<{ before: string | null }>(
+      `WITH before AS (SELECT value FROM sweep_state WHERE name = $1)
+       INSERT INTO sweep_state (name, value) VALUES ($1, $2)
+       ON CONFLICT (name) DO UPDATE SET value = excluded.value
+       RETURNING (SELECT value FROM before) AS before`,
+      [name, value],
+    );
+    return rows[0]?.before ?? null;
+  }
+
+  /**
+   * Turns the pushes of due scheduled operations to QUEUED, ≤ `limit` rows, and rewinds their parts.
+   *
+   * @returns how many pushes became QUEUED.
+   */
+  async releaseScheduled(limit: number): Promise<number> {
+    const due = await this.client.query<{ id: Uuid; last_push_id: Uuid }>(
+      `SELECT id, last_push_id FROM operations
+       WHERE scheduled > 0 AND scheduled_for <= now() AND status IN ('SCHEDULED', 'PROCESSING')
+       ORDER BY id LIMIT 100`,
+    );
+    if (due.rows.length === 0) return 0;
+    const ids = due.rows.map(({ id }) => id);
+    await this.client.query(LOCK_OPERATIONS, [ids]);
+    const { rows } = await this.client.query<{ released: number }>(
+      `WITH rows AS (
+         SELECT p.id FROM operations o CROSS JOIN LATERAL (
+           SELECT id FROM push_notifications
+           WHERE account_id = o.account_id AND operation_id = o.id AND status = 'SCHEDULED'
+             AND id > o.id AND id <= o.last_push_id ORDER BY id LIMIT $2) p
+         WHERE o.id = ANY($1::uuid[]) LIMIT $2
+       ), released AS (
+         UPDATE push_notifications p SET status = 'QUEUED', updated_at = now()
+         WHERE p.id = ANY(ARRAY(SELECT id FROM rows)) AND p.status = 'SCHEDULED'
+         RETURNING p.operation_id, p.provider
+       ), counted AS (
+         UPDATE operations o SET scheduled = o.scheduled - d.n, queued = o.queued + d.n, updated_at = now()
+         FROM (SELECT operation_id, count(*)::int AS n FROM released GROUP BY operation_id) d
+         WHERE o.id = d.operation_id
+       ), rewound AS (
+         UPDATE operation_parts p SET pending = true
+         FROM (SELECT DISTINCT operation_id, provider FROM released) d
+         WHERE p.operation_id = d.operation_id AND p.provider = d.provider
+       )
+       SELECT count(*)::int AS released FROM released`,
+      [ids, limit],
+    );
+    return rows[0]?.released ?? 0;
+  }
+
+  /**
+   * The queue lost its memory: every part of an unfinished operation is dispatched from its start
+   * again. Claims and equal job ids make what is added twice harmless.
+   */
+  async rewindAll(): Promise<number> {
+    const { rowCount } = await this.client.query(
+      `UPDATE operation_parts p SET dispatched_through = NULL, pending = true, open = false
+       FROM operations o WHERE o.id = p.operation_id AND o.status = 'PROCESSING'`,
+    );
+    await this.client.query(`UPDATE credential_windows SET outstanding = 0 WHERE outstanding <> 0`);
+    return rowCount ?? 0;
+  }
+
+  /** Parts of finished operations need no further look. */
+  async closeParts(limit: number): Promise<void> {
+    await this.client.query(
+      `UPDATE operation_parts p SET open = false, pending = false
+       WHERE (p.operation_id, p.provider) IN (
+         SELECT q.operation_id, q.provider FROM operation_parts q
+         JOIN operations o ON o.id = q.operation_id
+         WHERE q.open AND o.status IN ('COMPLETED', 'CANCELED')
+         LIMIT $1 FOR UPDATE OF q SKIP LOCKED)`,
+      [limit],
+    );
+  }
+
+  /**
+   * Pushes that were handed over, are due for longer than `lostAfterMs` and that nobody holds: their
+   * job is lost. One account after another, ≤ `limit`.
+   */
+  async lostPushes(lostAfterMs: number, limit: number): Promise<LostPush[]> {
+    const { rows } = await this.client.query<LostPush>(
+      `SELECT id, provider, lane FROM (
+         SELECT n.id, q.provider, q.lane, row_number() OVER (PARTITION BY q.account_id ORDER BY n.id) AS turn
+         FROM operation_parts q CROSS JOIN LATERAL (
+           SELECT id FROM push_notifications
+           WHERE operation_id = q.operation_id AND provider = q.provider AND status = 'QUEUED'
+             AND id > q.operation_id AND id <= q.dispatched_through
+             AND due_at < now() - make_interval(secs => $1)
+             AND (lease_until IS NULL OR lease_until < now())
+           ORDER BY id LIMIT $2) n
+         WHERE q.open) lost
+       ORDER BY turn LIMIT $2`,
+      [lostAfterMs / 1000, limit],
+    );
+    return rows;
+  }
+
+  /**
+   * Audits `outstanding` against the rows. Row and counter change in the same transactions, so in
+   * one snapshot any difference is a fault; it is added, not set, since both go on changing.
+   *
+   * @returns how many credentials were wrong.
+   */
+  async auditWindows(): Promise<number> {
+    const { rows } = await this.client.query(
+      `WITH actual AS (
+         SELECT q.credential_id, count(*)::int AS n
+         FROM operation_parts q JOIN push_notifications p
+           ON p.operation_id = q.operation_id AND p.provider = q.provider AND p.status = 'QUEUED'
+           AND p.id > q.operation_id AND p.id <= q.dispatched_through
+         WHERE q.open GROUP BY q.credential_id
+       ), drift AS (
+         SELECT w.credential_id, coalesce(a.n, 0) - w.outstanding AS delta
+         FROM credential_windows w LEFT JOIN actual a USING (credential_id)
+         WHERE coalesce(a.n, 0) <> w.outstanding
+       )
+       UPDATE credential_windows w SET outstanding = w.outstanding + d.delta
+       FROM drift d WHERE w.credential_id = d.credential_id RETURNING w.credential_id`,
+    );
+    return rows.length;
+  }
+
+  /** @returns how many partitions were made. */
+  async ensurePartitions(daysAhead: number): Promise<number> {
+    const { rows } = await this.client.query<{ made: number }>(
+      'SELECT ensure_push_partitions($1) AS made',
+      [daysAhead],
+    );
+    return rows[0]?.made ?? 0;
+  }
+
+  /** @returns how many partitions were dropped. */
+  async dropEndedPartitions(retentionDays: number): Promise<number> {
+    const { rows } = await this.client.query<{ dropped: number }>(
+      'SELECT drop_ended_push_partitions($1) AS dropped',
+      [retentionDays],
+    );
+    return rows[0]?.dropped ?? 0;
+  }
+}
+
+export class SweepRepository {
+  constructor(private readonly db: Database) {}
+
+  /**
+   * Runs one pass, unless another worker is at it.
+   *
+   * @returns null when the lock is taken.
+   */
+  async pass<T>(work: (pass: SweepPass) => Promise<T>): Promise<T | null> {
+    return this.db.transaction(async (client) => {
+      const { rows } = await client.query<{ mine: boolean }>(
+        `SELECT pg_try_advisory_xact_lock(hashtext('fanfare:sweep')) AS mine`,
+      );
+      return rows[0]?.mine === true ? work(new SweepPass(client)) : null;
+    });
+  }
+}
