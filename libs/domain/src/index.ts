@@ -6,3 +6,4 @@ export * from './errors.js';
 export * from './ids.js';
 export * from './operation.js';
 export * from './push-notification.js';
+export * from './settle.js';

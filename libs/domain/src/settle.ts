@@ -1,0 +1,192 @@
+import type { Random } from './clock.js';
+import { FAILURES, type FailureName } from './errors.js';
+import type { Answer, Outcome } from './outcome.js';
+import type { Attempt } from './push-notification.js';
+import { backoffMs, obeyRetryAfterMs, type RetryPolicy } from './retry-policy.js';
+
+/** What `settle` needs to know of a push. */
+export interface PushState {
+  /** Counted attempts so far, and among them those whose outcome is unknown. */
+  attemptCount: number;
+  unknownCount: number;
+  firstAttemptAt: Date | null;
+  expiresAt: Date;
+  /** `ttlSeconds: 0`: exactly one attempt, whenever its turn comes. */
+  immediate: boolean;
+}
+
+/** The next state of a push, to be committed. Made by the named transitions below only. */
+export interface Settlement {
+  to: 'SENT' | 'FAILED' | 'QUEUED';
+  /** For QUEUED: milliseconds until it is due again. */
+  dueInMs: number;
+  /** Whether the try counts as an attempt. */
+  counted: boolean;
+  /** Whether the try counts among the unknown ones. */
+  unknown: boolean;
+  error: { code: number; message: string } | null;
+  providerMessageId: string | null;
+  /** The token is dead: retire its registration if it was there before this instant. */
+  retire: { since: Date | null } | null;
+  /** The credential itself was refused, or all of it has to wait. */
+  pauseCredential: boolean;
+}
+
+const UNCHANGED: Omit<Settlement, 'to'> = {
+  dueInMs: 0,
+  counted: false,
+  unknown: false,
+  error: null,
+  providerMessageId: null,
+  retire: null,
+  pauseCredential: false,
+};
+
+/** QUEUED → SENT: the provider accepted it. */
+export function sent(providerMessageId: string): Settlement {
+  return {
+    ...UNCHANGED,
+    to: 'SENT',
+    counted: true,
+    providerMessageId: cleanText(providerMessageId),
+  };
+}
+
+/** QUEUED → FAILED, with a code of the catalogue and the provider's words. */
+export function failed(failure: FailureName, detail = ''): Settlement {
+  const { code, sentence } = FAILURES[failure];
+  const words = cleanText(detail);
+  return {
+    ...UNCHANGED,
+    to: 'FAILED',
+    counted: true,
+    error: { code, message: words === '' ? sentence : `${sentence} ${words}` },
+  };
+}
+
+/** QUEUED → QUEUED: due again in `dueInMs`, one attempt counted. */
+export function rescheduled(dueInMs: number): Settlement {
+  return { ...UNCHANGED, to: 'QUEUED', counted: true, dueInMs };
+}
+
+/** QUEUED → QUEUED: the claim is given back as if it had not been, no attempt burnt. */
+export function released(dueInMs: number): Settlement {
+  return { ...UNCHANGED, to: 'QUEUED', dueInMs };
+}
+
+/**
+ * What an outcome means for a push: the one place that switches on it. Pure.
+ *
+ * Our own retries end at min(expiry, retry window after the first attempt), waiting included.
+ *
+ * @param now when the answer came.
+ */
+export function settle(
+  push: PushState,
+  outcome: Outcome,
+  policy: RetryPolicy,
+  now: Date,
+  random: Random,
+): Settlement {
+  switch (outcome.kind) {
+    case 'accepted':
+      return sent(outcome.providerMessageId);
+    case 'unregistered':
+      return {
+        ...failed('UNREGISTERED', words(outcome)),
+        retire: { since: outcome.since ?? null },
+      };
+    case 'invalid-token':
+      return failed('INVALID_TOKEN', words(outcome));
+    case 'payload':
+      return failed(outcome.failure ?? 'PAYLOAD_REJECTED', words(outcome));
+    case 'credential': {
+      const wait = released(policy.credentialWaitMs);
+      const next = withinTime(push, wait, 'CREDENTIAL_REJECTED', outcome, policy, now);
+      return { ...next, pauseCredential: true };
+    }
+    case 'retry': {
+      const wait =
+        outcome.afterMs === undefined
+          ? backoffMs(outcome.backoff, push.attemptCount, random)
+          : obeyRetryAfterMs(outcome.afterMs, random);
+      const next = withinTime(push, rescheduled(wait), 'RETRIES_EXHAUSTED', outcome, policy, now);
+      return { ...next, pauseCredential: outcome.scope === 'credential' };
+    }
+    case 'unknown': {
+      const givenUp =
+        policy.unknown === 'at-most-once' || push.unknownCount + 1 >= policy.maxUnknown;
+      if (givenUp) return { ...failed('OUTCOME_UNKNOWN', words(outcome)), unknown: true };
+      const wait = backoffMs(policy.unknownBackoff, push.unknownCount, random);
+      const next = withinTime(push, rescheduled(wait), 'OUTCOME_UNKNOWN', outcome, policy, now);
+      return { ...next, unknown: true };
+    }
+    case 'not-sent':
+      // The one attempt of an immediate push has not happened yet: it waits for its turn.
+      return push.immediate
+        ? released(outcome.afterMs)
+        : withinTime(push, released(outcome.afterMs), 'RETRIES_EXHAUSTED', outcome, policy, now);
+    default:
+      return outcome satisfies never;
+  }
+}
+
+/** Whether a push is not worth sending any more. One that has only one attempt waits for it. */
+export function isExpired(push: PushState, now: Date): boolean {
+  return !push.immediate && push.expiresAt <= now;
+}
+
+/** `next`, unless it would come after the push expired or its retry window closed. */
+function withinTime(
+  push: PushState,
+  next: Settlement,
+  late: FailureName,
+  answer: Answer,
+  policy: RetryPolicy,
+  now: Date,
+): Settlement {
+  const dueAt = now.getTime() + next.dueInMs;
+  const counted = { counted: next.counted };
+  if (push.immediate || dueAt >= push.expiresAt.getTime()) {
+    return { ...failed('EXPIRED', words(answer)), ...counted };
+  }
+  const firstAt = push.firstAttemptAt?.getTime() ?? now.getTime();
+  if (dueAt >= firstAt + policy.retryWindowMs)
+    return { ...failed(late, words(answer)), ...counted };
+  return next;
+}
+
+/** The try as it is kept on the push. */
+export function describeAttempt(
+  outcome: Outcome,
+  settlement: Settlement,
+  at: Date,
+  latencyMs: number,
+): Attempt {
+  const attempt: Attempt = {
+    at: at.toISOString(),
+    outcome: outcome.kind,
+    latencyMs: Math.round(latencyMs),
+    counted: settlement.counted,
+  };
+  if (outcome.kind === 'accepted') return attempt;
+  if (outcome.status !== undefined) attempt.status = outcome.status;
+  attempt.reason = cleanText(outcome.reason);
+  if (outcome.message !== '') attempt.message = cleanText(outcome.message);
+  return attempt;
+}
+
+const MAX_TEXT = 500;
+
+/**
+ * Provider text as it may be stored: no NUL, well-formed Unicode, at most 500 characters. One row
+ * that PostgreSQL refuses would hold up a whole batch.
+ */
+export function cleanText(text: string): string {
+  return text.replaceAll('\0', '').slice(0, MAX_TEXT).toWellFormed();
+}
+
+function words({ status, reason, message }: Answer): string {
+  const origin = status === undefined ? reason : `${status} ${reason}`;
+  return message === '' || message === reason ? `(${origin})` : `(${origin}: ${message})`;
+}
