@@ -11,8 +11,8 @@ export interface SignedToken {
 export interface ApnsTokenKey {
   teamId: string;
   keyId: string;
-  /** SHA-256 of the signing key, so that equal ids with another key never share a token. */
-  keyFingerprint: string;
+  /** SHA-256 of the key, so that equal ids with another key never share a token. */
+  fingerprint: string;
 }
 
 /**
@@ -26,21 +26,21 @@ export class ApnsTokenRepository {
   ) {}
 
   /**
-   * @param maxAgeMs a stored token younger than this is used as it is.
+   * @param usable whether a stored token may still be used.
    * @param mint signs a new one; called under the row's lock, at most once a team and key at a time.
    */
   async current(
     key: ApnsTokenKey,
-    maxAgeMs: number,
+    usable: (stored: SignedToken) => boolean,
     mint: () => Promise<SignedToken>,
   ): Promise<SignedToken> {
-    const stored = await this.db.query<{ sealed: Buffer; signed_at: Date }>(READ, values(key));
-    const young = this.young(stored[0], key, maxAgeMs);
-    if (young !== null) return young;
+    const stored = await this.db.query<TokenRow>(READ, values(key));
+    const first = this.opened(stored[0], key);
+    if (first !== null && usable(first)) return first;
     return this.db.transaction(async (client) => {
       const row = await lockRow(client, key);
-      const found = this.young(row, key, maxAgeMs);
-      if (found !== null) return found;
+      const found = this.opened(row, key);
+      if (found !== null && usable(found)) return found;
       const minted = await mint();
       await client.query(
         `UPDATE apns_tokens SET sealed = $4, signed_at = $5
@@ -51,42 +51,36 @@ export class ApnsTokenRepository {
     });
   }
 
-  private young(
-    row: { sealed: Buffer; signed_at: Date } | undefined,
-    key: ApnsTokenKey,
-    maxAgeMs: number,
-  ): SignedToken | null {
+  private opened(row: TokenRow | undefined, key: ApnsTokenKey): SignedToken | null {
+    // An empty record is a place to lock, never a token.
     if (row === undefined || row.sealed.length === 0) return null;
-    if (Date.now() - row.signed_at.getTime() >= maxAgeMs) return null;
     return { token: this.box.open(row.sealed, place(key)), signedAt: row.signed_at };
   }
+}
+
+interface TokenRow {
+  sealed: Buffer;
+  signed_at: Date;
 }
 
 const READ = `SELECT sealed, signed_at FROM apns_tokens
   WHERE team_id = $1 AND key_id = $2 AND key_fingerprint = $3`;
 
-async function lockRow(
-  client: PoolClient,
-  key: ApnsTokenKey,
-): Promise<{ sealed: Buffer; signed_at: Date } | undefined> {
-  // An empty record is a place to lock, never a token.
+async function lockRow(client: PoolClient, key: ApnsTokenKey): Promise<TokenRow | undefined> {
   await client.query(
     `INSERT INTO apns_tokens (team_id, key_id, key_fingerprint, sealed, signed_at)
-     VALUES ($1, $2, $3, '', '-infinity') ON CONFLICT DO NOTHING`,
+     VALUES ($1, $2, $3, '', 'epoch') ON CONFLICT DO NOTHING`,
     values(key),
   );
-  const { rows } = await client.query<{ sealed: Buffer; signed_at: Date }>(
-    `${READ} FOR UPDATE`,
-    values(key),
-  );
+  const { rows } = await client.query<TokenRow>(`${READ} FOR UPDATE`, values(key));
   return rows[0];
 }
 
 function values(key: ApnsTokenKey): string[] {
-  return [key.teamId, key.keyId, key.keyFingerprint];
+  return [key.teamId, key.keyId, key.fingerprint];
 }
 
 /** Associated data of a sealed token. */
 function place(key: ApnsTokenKey): string {
-  return `apns-token:${key.teamId}:${key.keyId}:${key.keyFingerprint}`;
+  return `apns-token:${key.teamId}:${key.keyId}:${key.fingerprint}`;
 }

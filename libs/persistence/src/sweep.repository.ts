@@ -1,7 +1,6 @@
 import type { ProviderKind, Uuid } from '@app/domain';
 import type { PoolClient } from 'pg';
 import type { Database } from './database.js';
-import { LOCK_OPERATIONS } from './delivery.repository.js';
 import type { DispatchLane } from './dispatch.repository.js';
 
 /** A push whose job seems to be lost: it is added again under its own id. */
@@ -29,46 +28,6 @@ export class SweepPass {
       [name, value],
     );
     return rows[0]?.before ?? null;
-  }
-
-  /**
-   * Turns the pushes of due scheduled operations to QUEUED, ≤ `limit` rows, and rewinds their parts.
-   *
-   * @returns how many pushes became QUEUED.
-   */
-  async releaseScheduled(limit: number): Promise<number> {
-    const due = await this.client.query<{ id: Uuid; last_push_id: Uuid }>(
-      `SELECT id, last_push_id FROM operations
-       WHERE scheduled > 0 AND scheduled_for <= now() AND status IN ('SCHEDULED', 'PROCESSING')
-       ORDER BY id LIMIT 100`,
-    );
-    if (due.rows.length === 0) return 0;
-    const ids = due.rows.map(({ id }) => id);
-    await this.client.query(LOCK_OPERATIONS, [ids]);
-    const { rows } = await this.client.query<{ released: number }>(
-      `WITH rows AS (
-         SELECT p.id FROM operations o CROSS JOIN LATERAL (
-           SELECT id FROM push_notifications
-           WHERE account_id = o.account_id AND operation_id = o.id AND status = 'SCHEDULED'
-             AND id > o.id AND id <= o.last_push_id ORDER BY id LIMIT $2) p
-         WHERE o.id = ANY($1::uuid[]) LIMIT $2
-       ), released AS (
-         UPDATE push_notifications p SET status = 'QUEUED', updated_at = now()
-         WHERE p.id = ANY(ARRAY(SELECT id FROM rows)) AND p.status = 'SCHEDULED'
-         RETURNING p.operation_id, p.provider
-       ), counted AS (
-         UPDATE operations o SET scheduled = o.scheduled - d.n, queued = o.queued + d.n, updated_at = now()
-         FROM (SELECT operation_id, count(*)::int AS n FROM released GROUP BY operation_id) d
-         WHERE o.id = d.operation_id
-       ), rewound AS (
-         UPDATE operation_parts p SET pending = true
-         FROM (SELECT DISTINCT operation_id, provider FROM released) d
-         WHERE p.operation_id = d.operation_id AND p.provider = d.provider
-       )
-       SELECT count(*)::int AS released FROM released`,
-      [ids, limit],
-    );
-    return rows[0]?.released ?? 0;
   }
 
   /**

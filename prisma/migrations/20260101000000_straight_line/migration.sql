@@ -84,8 +84,7 @@ CREATE TABLE "operations" (
     "completed_at" TIMESTAMPTZ(3),
     CONSTRAINT "operations_pkey" PRIMARY KEY ("id"),
     CONSTRAINT "operations_counters_check" CHECK (
-        "scheduled" >= 0 AND "queued" >= 0 AND "sent" >= 0 AND "failed" >= 0 AND "canceled" >= 0
-        AND "scheduled" + "queued" + "sent" + "failed" + "canceled" + "unaddressable" = "total"
+        "scheduled" + "queued" + "sent" + "failed" + "canceled" + "unaddressable" = "total"
     )
 ) WITH (fillfactor = 70);
 CREATE INDEX "operations_account_id_id_idx" ON "operations" ("account_id", "id");

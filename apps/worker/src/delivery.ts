@@ -1,0 +1,108 @@
+import {
+  describeAttempt,
+  failed,
+  settle,
+  type Attempt,
+  type Clock,
+  type Outcome,
+  type PushState,
+  type Random,
+  type RetryPolicy,
+  type Settlement,
+} from '@app/domain';
+import type { ClaimedPush, PushSettlement } from '@app/persistence';
+import type { Logger } from '@app/platform';
+
+export interface DeliverOptions {
+  policy: RetryPolicy;
+  clock: Clock;
+  random: Random;
+  /** The clock that `Claim.sendBefore` is on. */
+  monotonicMs: () => number;
+  logger: Pick<Logger, 'warn'>;
+}
+
+/** One claim of a push, from its lease to its settlement: what was tried, and what it counts. */
+export class Delivery {
+  /** `ttlSeconds: 0`; known once the content is loaded. */
+  immediate = false;
+  private leaseLost: boolean;
+  private readonly attempts: Attempt[] = [];
+  private counted = 0;
+  private unknown = 0;
+
+  constructor(
+    private readonly push: ClaimedPush,
+    private readonly options: DeliverOptions,
+  ) {
+    this.leaseLost = push.leaseLost;
+  }
+
+  /** As `settle` sees the push now. */
+  get state(): PushState {
+    return {
+      attemptCount: this.push.attemptCount + this.counted,
+      unknownCount: this.push.unknownCount + this.unknown,
+      firstAttemptAt: this.push.firstAttemptAt,
+      expiresAt: this.push.expiresAt,
+      immediate: this.immediate,
+    };
+  }
+
+  /**
+   * The claim before this one ended without a word: its outcome is unknown.
+   *
+   * @returns null when the push may be sent (again) now.
+   */
+  settleLostLease(): Settlement | null {
+    if (!this.leaseLost) return null;
+    this.leaseLost = false;
+    const next = this.settle({ kind: 'unknown', reason: 'lease-lost', message: '' });
+    if (next.to === 'FAILED') return next;
+    this.count(next);
+    return null;
+  }
+
+  /** Hands the push over and settles what came of it. */
+  async attempt(send: () => Promise<Outcome>): Promise<Settlement> {
+    const at = this.options.clock.now();
+    const startMs = this.options.monotonicMs();
+    const outcome = await send();
+    return this.settle(outcome, at, this.options.monotonicMs() - startMs);
+  }
+
+  settle(outcome: Outcome, at = this.options.clock.now(), latencyMs = 0): Settlement {
+    const { policy, clock, random } = this.options;
+    const next = settle(this.state, outcome, policy, clock.now(), random);
+    this.attempts.push(describeAttempt(outcome, next, at, latencyMs));
+    return next;
+  }
+
+  expired(): Settlement {
+    return { ...failed('EXPIRED'), counted: false };
+  }
+
+  /** The row to commit. */
+  settlement(next: Settlement): PushSettlement {
+    this.count(next);
+    const { id, operationId, lease } = this.push;
+    return {
+      id,
+      operationId,
+      lease,
+      to: next.to,
+      dueInMs: next.dueInMs,
+      attempts: this.attempts,
+      countedAttempts: this.counted,
+      unknownAttempts: this.unknown,
+      errorCode: next.error?.code ?? null,
+      errorMessage: next.error?.message ?? null,
+      providerMessageId: next.providerMessageId,
+    };
+  }
+
+  private count(next: Settlement): void {
+    if (next.counted) this.counted++;
+    if (next.unknown) this.unknown++;
+  }
+}

@@ -1,0 +1,83 @@
+import type { DispatchChunk, DispatchLane, DispatchRepository } from '@app/persistence';
+import type { Logger } from '@app/platform';
+
+/** Small sends pass bulk: three turns of theirs, then one of the others. */
+const LANES: readonly DispatchLane[] = ['small', 'small', 'small', 'bulk'];
+
+export interface DispatcherOptions {
+  /** Most pushes an account's turn hands over. */
+  chunk: number;
+  /** How often it looks for work without being woken. */
+  intervalMs: number;
+  /** Adds the jobs of one turn; rejects when the queue does not answer in time. */
+  handOver: (chunk: DispatchChunk) => Promise<void>;
+  onHandedOver?: (pushes: number) => void;
+  logger: Pick<Logger, 'warn'>;
+}
+
+/**
+ * Moves what is QUEUED in PostgreSQL into the delivery queues: turn after turn while there is work,
+ * then it sleeps until it is woken or its interval is over.
+ */
+export class Dispatcher {
+  private running = false;
+  private stopped = false;
+  private wanted = false;
+  private timer: NodeJS.Timeout | undefined;
+  private finished: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly dispatches: Pick<DispatchRepository, 'takeTurn'>,
+    private readonly options: DispatcherOptions,
+  ) {}
+
+  /** There may be work: an operation was accepted, room came free, parts were rewound. */
+  wake(): void {
+    this.wanted = true;
+    if (this.running || this.stopped) return;
+    this.running = true;
+    clearTimeout(this.timer);
+    this.finished = this.run();
+  }
+
+  /** Finishes the turn in hand and takes no other. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.finished;
+  }
+
+  private async run(): Promise<void> {
+    while (this.wanted && !this.stopped) {
+      this.wanted = false;
+      try {
+        await this.takeTurns();
+      } catch (err) {
+        // Nothing moved: the same turn comes again with the next interval.
+        this.options.logger.warn({ err }, 'Dispatch failed, trying again');
+        this.wanted = false;
+      }
+    }
+    this.running = false;
+    if (this.stopped) return;
+    this.timer = setTimeout(() => this.wake(), this.options.intervalMs);
+  }
+
+  /** Rounds of turns until one whole round hands nothing over. */
+  private async takeTurns(): Promise<void> {
+    let handedOver: number;
+    do {
+      handedOver = 0;
+      for (const lane of LANES) {
+        if (this.stopped) return;
+        const turn = await this.dispatches.takeTurn(
+          lane,
+          this.options.chunk,
+          this.options.handOver,
+        );
+        handedOver += turn?.handedOver ?? 0;
+      }
+      if (handedOver > 0) this.options.onHandedOver?.(handedOver);
+    } while (handedOver > 0);
+  }
+}

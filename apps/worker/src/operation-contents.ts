@@ -1,0 +1,36 @@
+import type { OperationSettings, Uuid } from '@app/domain';
+import type { DeliveryRepository } from '@app/persistence';
+import { compileContent, type ContentTemplate } from '@app/templating';
+import { LRUCache } from 'lru-cache';
+
+/** An operation's common part, its templates compiled. */
+export interface OperationContent {
+  settings: OperationSettings;
+  scheduledFor: Date | null;
+  template: ContentTemplate;
+}
+
+/** Loads and compiles each operation's content once; its pushes render from memory. */
+export class OperationContents {
+  private readonly cache: LRUCache<Uuid, OperationContent>;
+
+  constructor(deliveries: Pick<DeliveryRepository, 'settings'>, max = 1_000) {
+    this.cache = new LRUCache<Uuid, OperationContent>({
+      max,
+      // Single flight: the jobs of an operation that start together share one read.
+      fetchMethod: async (operationId) => {
+        const loaded = await deliveries.settings(operationId);
+        if (loaded === null) return undefined;
+        const { scheduledFor, ...settings } = loaded;
+        return { settings, scheduledFor, template: compileContent(settings.content) };
+      },
+    });
+  }
+
+  /** @throws Unavailable; Error when the operation is gone while a push of it is not. */
+  async get(operationId: Uuid): Promise<OperationContent> {
+    const content = this.cache.get(operationId) ?? (await this.cache.fetch(operationId));
+    if (content === undefined) throw new Error(`Operation ${operationId} is gone.`);
+    return content;
+  }
+}

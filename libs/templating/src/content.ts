@@ -1,0 +1,41 @@
+import type { Content } from '@app/domain';
+import { compile, type Template } from './template.js';
+
+/** What a recipient's device shall show; data values are rendered like the text. */
+export interface RenderedContent {
+  title?: string;
+  body?: string;
+  data?: Record<string, string>;
+}
+
+/** The content of an operation, compiled once for all its recipients. */
+export interface ContentTemplate {
+  /**
+   * @param now `scheduledFor ?? createdAt` of the push, so that worker and api render the same.
+   * @throws RenderError when a template fails or passes a limit for these variables.
+   */
+  render(variables: Record<string, string>, now: Date): RenderedContent;
+}
+
+/** @throws TemplateError when one of the templates does not parse. */
+export function compileContent(content: Content): ContentTemplate {
+  const title = content.title === undefined ? null : compile(content.title);
+  const body = content.body === undefined ? null : compile(content.body);
+  const data = Object.entries(content.data ?? {}).map(([key, source]): [string, Template] => [
+    key,
+    compile(source),
+  ]);
+  return {
+    render(variables, now) {
+      const rendered: RenderedContent = {};
+      if (title !== null) rendered.title = title.render(variables, now);
+      if (body !== null) rendered.body = body.render(variables, now);
+      if (data.length > 0) {
+        rendered.data = Object.fromEntries(
+          data.map(([key, template]) => [key, template.render(variables, now)]),
+        );
+      }
+      return rendered;
+    },
+  };
+}
