@@ -1,5 +1,6 @@
 import { Unavailable } from '@app/domain';
 import { PrismaPg } from '@prisma/adapter-pg';
+import { isNativeError } from 'node:util/types';
 import pg from 'pg';
 import { PrismaClient } from './generated/client.js';
 
@@ -97,7 +98,7 @@ const CLIENT_SIDE =
   /Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|the database system is|P1001|P1002|P1008|P1017|P2024|P2028/i;
 
 function isUnavailable(error: unknown): boolean {
-  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 5; depth++) {
+  for (let at: unknown = error, depth = 0; isNativeError(at) && depth < 5; depth++) {
     const { code, errors } = at as Error & { code?: unknown; errors?: unknown };
     if (typeof code === 'string' && (NETWORK.test(code) || NOT_NOW.test(code))) return true;
     if (CLIENT_SIDE.test(at.message) || NETWORK.test(at.message)) return true;
@@ -109,6 +110,6 @@ function isUnavailable(error: unknown): boolean {
 
 /** SQLSTATE of an error of PostgreSQL, undefined for anything else. */
 export function sqlState(error: unknown): string | undefined {
-  const code = error instanceof Error ? (error as Error & { code?: unknown }).code : undefined;
+  const code = isNativeError(error) ? (error as Error & { code?: unknown }).code : undefined;
   return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
 }

@@ -23,22 +23,22 @@ WITH operation AS (
   INSERT INTO operations (id, account_id, content, priority, sound, ttl_seconds, collapse_key,
     scheduled_for, recipients, unaddressable_users, total, unaddressable, scheduled, queued,
     last_push_id, completed_at)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8::timestamptz, $9, $10, $11, $12, $13, $14, $15,
-    CASE WHEN $11 = $12 THEN now() END)
+  VALUES ($1::uuid, $2::uuid, $3, $4, $5, $6::int, $7, $8::timestamptz, $9, $10, $11::int, $12::int, $13, $14, $15,
+    CASE WHEN $11::int = $12::int THEN now() END)
 ), parts AS (
   INSERT INTO operation_parts (operation_id, provider, account_id, credential_id, lane, pending)
-  SELECT $1, part.provider, $2, part.credential_id, $16, $8::timestamptz IS NULL
+  SELECT $1::uuid, part.provider, $2::uuid, part.credential_id, $16::lane, $8::timestamptz IS NULL
   FROM unnest($17::provider_kind[], $18::uuid[]) AS part (provider, credential_id)
 ), turn AS (
-  INSERT INTO dispatch_turns (account_id, lane) SELECT $2, $16 WHERE $11 > $12
+  INSERT INTO dispatch_turns (account_id, lane) SELECT $2::uuid, $16::lane WHERE $11::int > $12::int
   ON CONFLICT DO NOTHING
 )
 INSERT INTO push_notifications (id, account_id, operation_id, provider, credential_id, token,
   variables, status, due_at, expires_at)
-SELECT push.id, $2, $1, push.provider, push.credential_id, push.token, push.variables::jsonb,
+SELECT push.id, $2::uuid, $1::uuid, push.provider, push.credential_id, push.token, push.variables::jsonb,
   CASE WHEN $8::timestamptz IS NULL THEN 'QUEUED' ELSE 'SCHEDULED' END::push_status,
   coalesce($8::timestamptz, now()),
-  greatest(coalesce($8::timestamptz, now()), now()) + make_interval(secs => $6)
+  greatest(coalesce($8::timestamptz, now()), now()) + make_interval(secs => $6::int)
 FROM unnest($19::uuid[], $20::provider_kind[], $21::uuid[], $22::text[], $23::text[])
   AS push (id, provider, credential_id, token, variables)`;
 

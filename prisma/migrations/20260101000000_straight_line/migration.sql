@@ -130,7 +130,8 @@ CREATE TABLE "sweep_state" (
 );
 
 -- The one table that grows without end: a partition a day, found by the time inside the UUIDv7.
--- lease, lease_until and lease_lost are in no index, so that a claim is a HOT update.
+-- lease, lease_until and lease_lost are in no index, so that a claim is a HOT update; its partitions are
+-- filled to the half, since a batch of claims writes a second version of every row of a page.
 CREATE TABLE "push_notifications" (
     "id" UUID NOT NULL,
     "account_id" UUID NOT NULL,
@@ -184,7 +185,7 @@ CREATE FUNCTION "ensure_push_partitions"("days_ahead" INTEGER) RETURNS INTEGER
             partition := 'push_notifications_' || to_char(day AT TIME ZONE 'UTC', 'YYYYMMDD');
             CONTINUE WHEN to_regclass('public.' || partition) IS NOT NULL;
             EXECUTE format(
-                'CREATE TABLE %I (LIKE push_notifications INCLUDING ALL) WITH (fillfactor = 70)', partition);
+                'CREATE TABLE %I (LIKE push_notifications INCLUDING ALL) WITH (fillfactor = 50)', partition);
             EXECUTE format(
                 'ALTER TABLE push_notifications ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
                 partition, lowest_id_at(day), lowest_id_at(day + interval '1 day'));

@@ -1,0 +1,182 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { Conflict, newId } from '@app/domain';
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { ApnsTokenRepository } from './apns-token.repository.js';
+import { CredentialRepository } from './credential.repository.js';
+import { SecretBox } from './secret-box.js';
+import { Store } from './testing.js';
+
+let database: TestDatabase;
+let store: Store;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  store = new Store(database.appUrl);
+});
+
+afterAll(async () => {
+  await store?.db.close();
+  await database?.drop();
+});
+
+const input = (appName: string, over = {}) => ({
+  appName,
+  credentialType: 'FCM' as const,
+  secret: { privateKey: 'PLAIN-SECRET' },
+  fingerprint: 'ab',
+  expiresAt: null,
+  ...over,
+});
+
+async function account() {
+  const id = newId();
+  await store.accounts.ensure(id, Buffer.alloc(32));
+  return id;
+}
+
+describe('accounts', () => {
+  it('gives an existing account the configured token', async () => {
+    const id = await account();
+    await store.accounts.ensure(id, Buffer.alloc(32, 7));
+    expect(await store.accounts.findTokenHash(id)).toEqual(Buffer.alloc(32, 7));
+    expect(await store.accounts.findTokenHash(newId())).toBeNull();
+  });
+});
+
+describe('credentials', () => {
+  it('makes the App with its first credential; the first of each type is the default', async () => {
+    const accountId = await account();
+    const first = await store.credentials.create(accountId, input('a'));
+    const second = await store.credentials.create(accountId, input('a'));
+    const apn = await store.credentials.create(accountId, input('a', { credentialType: 'APN' }));
+    expect([first.isDefault, second.isDefault, apn.isDefault]).toEqual([true, false, true]);
+    const chosen = await store.credentials.select(accountId, { defaultApp: true });
+    expect(new Set(chosen.map(({ id }) => id))).toEqual(new Set([first.id, apn.id]));
+    expect(await store.credentials.select(accountId, { appName: 'b' })).toEqual([]);
+  });
+
+  it('moves the default when asked to', async () => {
+    const accountId = await account();
+    const first = await store.credentials.create(accountId, input('a'));
+    await store.credentials.create(accountId, input('a', { isDefault: true }));
+    expect((await store.credentials.find(accountId, first.id))?.isDefault).toBe(false);
+  });
+
+  it('holds the limits, also when two come at once', async () => {
+    const accountId = await account();
+    for (let n = 0; n < 9; n++) await store.credentials.create(accountId, input(`app_${n}`));
+    const race = await Promise.allSettled([
+      store.credentials.create(accountId, input('app_x')),
+      store.credentials.create(accountId, input('app_y')),
+    ]);
+    const refused = race.filter(({ status }) => status === 'rejected');
+    expect(refused).toHaveLength(1);
+    expect((refused[0] as PromiseRejectedResult).reason).toBeInstanceOf(Conflict);
+    for (let n = 1; n < 10; n++) await store.credentials.create(accountId, input('app_0'));
+    await expect(store.credentials.create(accountId, input('app_0'))).rejects.toThrow(Conflict);
+  });
+
+  it("opens its secret again, never another account's, and stores no plain text", async () => {
+    const accountId = await account();
+    const { id } = await store.credentials.create(accountId, input('a'));
+    expect(await store.credentials.open(accountId, id)).toMatchObject({
+      version: 1,
+      credentialType: 'FCM',
+      secret: { privateKey: 'PLAIN-SECRET' },
+    });
+    expect(await store.credentials.open(await account(), id)).toBeNull();
+    const [row] = await store.db.query<{ row: string }>(
+      'SELECT credentials::text AS row FROM credentials WHERE id = $1',
+      [id],
+    );
+    const hex = Buffer.from('PLAIN-SECRET').toString('hex');
+    expect(row?.row).not.toContain(hex);
+    expect(row?.row).not.toContain('PLAIN-SECRET');
+  });
+
+  it('does not open a record that was copied to another credential', async () => {
+    const accountId = await account();
+    const one = await store.credentials.create(accountId, input('a'));
+    const two = await store.credentials.create(accountId, input('a'));
+    await store.db.query(
+      'UPDATE credentials SET sealed = (SELECT sealed FROM credentials WHERE id = $1) WHERE id = $2',
+      [one.id, two.id],
+    );
+    await expect(store.credentials.open(accountId, two.id)).rejects.toThrow('out of place');
+  });
+
+  it('opens with an older key of the ring, and says which key is missing', async () => {
+    const accountId = await account();
+    const { id } = await store.credentials.create(accountId, input('a'));
+    const newer = { id: 'k2', key: Buffer.alloc(32, 2) };
+    const ring = new SecretBox([newer, { id: 'k1', key: Buffer.alloc(32, 1) }]);
+    const rotated = new CredentialRepository(store.db, ring);
+    expect((await rotated.open(accountId, id))?.secret).toEqual({ privateKey: 'PLAIN-SECRET' });
+    const without = new CredentialRepository(store.db, new SecretBox([newer]));
+    await expect(without.open(accountId, id)).rejects.toThrow('"k1"');
+  });
+});
+
+describe('the role of the service', () => {
+  it('reads and writes rows only', async () => {
+    for (const ddl of [
+      'CREATE TABLE mine (id int)',
+      'DROP TABLE push_notifications',
+      'ALTER TABLE operations ADD COLUMN x int',
+      'TRUNCATE accounts',
+    ]) {
+      await expect(store.db.query(ddl)).rejects.toThrow(/permission denied|must be owner/);
+    }
+  });
+
+  it('may have partitions made and dropped by the two functions', async () => {
+    await store.sweeps.pass(async (pass) => {
+      expect(await pass.ensurePartitions(9)).toBe(2);
+      expect(await pass.ensurePartitions(9)).toBe(0);
+      expect(await pass.dropEndedPartitions(1)).toBe(0);
+    });
+    await expect(store.db.query('SELECT drop_ended_push_partitions(0)')).rejects.toThrow(
+      'at least 1',
+    );
+  });
+});
+
+describe('APNs tokens', () => {
+  const key = { teamId: 'TEAM', keyId: 'KEY', fingerprint: 'f1' };
+  const box = new SecretBox([{ id: 'k1', key: Buffer.alloc(32, 1) }]);
+
+  it('are signed once for all replicas', async () => {
+    let minted = 0;
+    const mint = () => Promise.resolve({ token: `jwt-${++minted}`, signedAt: new Date() });
+    const replicas = [1, 2, 3, 4].map(() => new ApnsTokenRepository(store.db, box));
+    const tokens = await Promise.all(replicas.map((r) => r.current(key, () => true, mint)));
+    expect(new Set(tokens.map(({ token }) => token))).toEqual(new Set(['jwt-1']));
+    const renewed = await replicas[0]!.current(key, ({ token }) => token !== 'jwt-1', mint);
+    expect(renewed.token).toBe('jwt-2');
+    expect((await replicas[1]!.current(key, () => true, mint)).token).toBe('jwt-2');
+    const other = await replicas[1]!.current({ ...key, fingerprint: 'f2' }, () => true, mint);
+    expect(other.token).toBe('jwt-3');
+    const stored = await store.db.query<{ row: string }>(
+      'SELECT apns_tokens::text AS row FROM apns_tokens',
+    );
+    expect(JSON.stringify(stored)).not.toContain(Buffer.from('jwt-').toString('hex'));
+  });
+
+  it('leave no trace of a signing that failed', async () => {
+    const tokens = new ApnsTokenRepository(store.db, box);
+    const failing = { ...key, keyId: 'BAD' };
+    await expect(
+      tokens.current(
+        failing,
+        () => true,
+        () => Promise.reject(new Error('bad key')),
+      ),
+    ).rejects.toThrow('bad key');
+    const minted = await tokens.current(
+      failing,
+      () => true,
+      () => Promise.resolve({ token: 'good', signedAt: new Date() }),
+    );
+    expect(minted.token).toBe('good');
+  });
+});

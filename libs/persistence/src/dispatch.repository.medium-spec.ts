@@ -1,0 +1,203 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { type Uuid } from '@app/domain';
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import type { Dispatch } from './dispatch.repository.js';
+import { settlementOf, Store, type Tenant } from './testing.js';
+
+let database: TestDatabase;
+let store: Store;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  store = new Store(database.appUrl, { window: 50 });
+});
+
+afterAll(async () => {
+  await store?.db.close();
+  await database?.drop();
+});
+
+let tenant: Tenant;
+beforeEach(async () => {
+  // What earlier tests left unfinished is nobody's work any more.
+  await store.db.query('DELETE FROM operation_parts');
+  await store.db.query('UPDATE credential_windows SET outstanding = 0');
+  tenant = await store.tenant();
+});
+
+const idsOf = async (operationId: Uuid): Promise<Uuid[]> =>
+  (
+    await store.db.query<{ id: Uuid }>(
+      'SELECT id FROM push_notifications WHERE operation_id = $1 ORDER BY id',
+      [operationId],
+    )
+  ).map(({ id }) => id);
+
+/** Settles what was handed over, so that the windows have room again. */
+async function deliver(dispatches: readonly Dispatch[]): Promise<void> {
+  const claims = await store.claim(dispatches.map(({ id }) => id));
+  await store.deliveries.settle(claims.map((claim) => settlementOf(claim)));
+}
+
+const take = async (lane: 'small' | 'bulk', limit: number) => {
+  const taken: Dispatch[] = [];
+  const turn = await store.dispatches.takeTurn(lane, limit, ({ deliveries }) => {
+    taken.push(...deliveries);
+    return Promise.resolve();
+  });
+  return { turn, taken, ids: taken.map(({ id }) => id) };
+};
+
+describe('takeTurn', () => {
+  it('hands every push over once, in order, chunk by chunk', async () => {
+    const operationId = await store.accept(tenant, 45);
+    const chunks: Uuid[][] = [];
+    for (;;) {
+      const { ids, turn } = await take('small', 20);
+      if ((turn?.handedOver ?? 0) === 0) break;
+      chunks.push(ids);
+    }
+    expect(chunks.map(({ length }) => length)).toEqual([20, 20, 5]);
+    expect(chunks.flat()).toEqual(await idsOf(operationId));
+  });
+
+  it('hands over no more than the window of the credential, and goes on when room comes free', async () => {
+    await store.accept(tenant, 80);
+    const first = await take('small', 500);
+    expect(first.ids).toHaveLength(50);
+    expect((await take('small', 500)).turn).toBeNull();
+    expect(await store.outstanding(tenant.fcm)).toBe(50);
+    await deliver(first.taken);
+    expect((await take('small', 500)).ids).toHaveLength(30);
+    expect(await store.outstanding(tenant.fcm)).toBe(30);
+  });
+
+  it('lets a full window of one credential hold up no other of the account', async () => {
+    await store.accept(tenant, 60);
+    await take('small', 500);
+    const apn = await store.accept(tenant, 3, {
+      pushes: [1, 2, 3].map((n) => ({ provider: 'APN', token: `t${n}`, variables: null })),
+    });
+    expect((await take('small', 500)).ids).toEqual(await idsOf(apn));
+  });
+
+  it('takes the accounts in turn, however many operations one of them has', async () => {
+    const other = await store.tenant();
+    for (let n = 0; n < 6; n++) await store.accept(tenant, 10);
+    await store.accept(other, 10);
+    const order: string[] = [];
+    for (let n = 0; n < 4; n++) order.push((await take('small', 10)).turn?.accountId ?? 'none');
+    expect(order.filter((accountId) => accountId === other.accountId)).toHaveLength(1);
+    expect(order.indexOf(other.accountId)).toBeLessThanOrEqual(1);
+  });
+
+  it('moves nothing when handing over fails', async () => {
+    const operationId = await store.accept(tenant, 5);
+    await expect(
+      store.dispatches.takeTurn('small', 10, () => Promise.reject(new Error('queue away'))),
+    ).rejects.toThrow('queue away');
+    expect(await store.outstanding(tenant.fcm)).toBe(0);
+    expect((await take('small', 10)).ids).toEqual(await idsOf(operationId));
+  });
+
+  it('passes by the account that another dispatcher is busy with', async () => {
+    const other = await store.tenant();
+    await store.accept(tenant, 5);
+    await store.accept(other, 5);
+    let second: Awaited<ReturnType<typeof take>> | undefined;
+    const first = await store.dispatches.takeTurn('small', 10, async () => {
+      second = await take('small', 10);
+    });
+    expect(new Set([first?.accountId, second?.turn?.accountId])).toEqual(
+      new Set([tenant.accountId, other.accountId]),
+    );
+  });
+
+  it('is not waited for by an accept of the same account', async () => {
+    await store.accept(tenant, 5);
+    await store.dispatches.takeTurn('small', 10, async () => {
+      await store.accept(tenant, 5);
+    });
+    expect((await take('small', 10)).ids).toHaveLength(5);
+  });
+
+  it('reads rows that are due later too, with their delay', async () => {
+    await store.accept(tenant, 1);
+    const first = await take('small', 10);
+    const [claim] = await store.claim(first.ids);
+    await store.deliveries.settle([settlementOf(claim!, { to: 'QUEUED', dueInMs: 60_000 })]);
+    await store.sweeps.pass((pass) => pass.rewindAll());
+    const { taken } = await take('small', 10);
+    expect(taken[0]?.delayMs).toBeGreaterThan(55_000);
+    expect(taken[0]?.delayMs).toBeLessThanOrEqual(60_000);
+  });
+
+  it('keeps small and bulk apart', async () => {
+    const bulk = await store.accept(tenant, 120);
+    const small = await store.accept(tenant, 3);
+    expect((await take('small', 40)).ids).toEqual(await idsOf(small));
+    expect((await take('bulk', 40)).ids).toEqual((await idsOf(bulk)).slice(0, 40));
+  });
+});
+
+describe('sweep', () => {
+  it('hands everything unfinished over again after a rewind, and nothing that ended', async () => {
+    const operationId = await store.accept(tenant, 10);
+    const first = await take('small', 10);
+    await deliver(first.taken.slice(0, 4));
+    await store.sweeps.pass((pass) => pass.rewindAll());
+    expect(await store.outstanding(tenant.fcm)).toBe(0);
+    expect((await take('small', 10)).ids).toEqual((await idsOf(operationId)).slice(4));
+    expect(await store.outstanding(tenant.fcm)).toBe(6);
+  });
+
+  it('finds pushes that were handed over, are due and that nobody holds', async () => {
+    const operationId = await store.accept(tenant, 6);
+    await store.accept(tenant, 1);
+    const { ids } = await take('small', 6);
+    expect(ids).toEqual(await idsOf(operationId));
+    const lost = async (lostAfterMs: number) =>
+      (await store.sweeps.pass((pass) => pass.lostPushes(lostAfterMs, 100)))?.map(({ id }) => id);
+    expect(await lost(60_000)).toEqual([]);
+    await store.claim(ids.slice(0, 2));
+    await deliver([{ id: ids[2]!, provider: 'FCM', delayMs: 0 }]);
+    expect(await lost(-1_000)).toEqual(ids.slice(3));
+  });
+
+  it('closes the parts of finished operations', async () => {
+    await store.accept(tenant, 2);
+    await deliver((await take('small', 10)).taken);
+    await store.sweeps.pass((pass) => pass.closeParts(100));
+    const open = await store.db.query(
+      'SELECT FROM operation_parts WHERE open AND account_id = $1',
+      [tenant.accountId],
+    );
+    expect(open).toEqual([]);
+  });
+
+  it('corrects an outstanding count that does not match the rows', async () => {
+    await store.accept(tenant, 5);
+    await deliver((await take('small', 3)).taken.slice(0, 1));
+    await store.db.query(
+      'UPDATE credential_windows SET outstanding = 44 WHERE credential_id = $1',
+      [tenant.fcm],
+    );
+    expect(await store.sweeps.pass((pass) => pass.auditWindows())).toBe(1);
+    expect(await store.outstanding(tenant.fcm)).toBe(2);
+    expect(await store.sweeps.pass((pass) => pass.auditWindows())).toBe(0);
+  });
+
+  it('remembers a value between passes', async () => {
+    const remember = (value: string) =>
+      store.sweeps.pass((pass) => pass.remember('test-epoch', value));
+    expect(await remember('a')).toBeNull();
+    expect(await remember('b')).toBe('a');
+    expect(await remember('b')).toBe('b');
+  });
+
+  it('lets one worker at a time pass', async () => {
+    const inner = await store.sweeps.pass(() => store.sweeps.pass(() => Promise.resolve('in')));
+    expect(inner).toBeNull();
+    expect(await store.sweeps.pass(() => Promise.resolve('in'))).toBe('in');
+  });
+});

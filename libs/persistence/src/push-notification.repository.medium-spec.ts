@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { newId, type Uuid } from '@app/domain';
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import type { PushNotificationFilter } from './ports.js';
+import { MAX_EXAMINED_ROWS } from './push-notification.repository.js';
+import { settlementOf, Store, type Tenant } from './testing.js';
+
+let database: TestDatabase;
+let store: Store;
+let tenant: Tenant;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  store = new Store(database.appUrl);
+  tenant = await store.tenant();
+});
+
+afterAll(async () => {
+  await store?.db.close();
+  await database?.drop();
+});
+
+const list = (filter: PushNotificationFilter, limit = 100, before: Uuid | null = null) =>
+  store.pushes.list(tenant.accountId, filter, { limit, before });
+
+async function pages(filter: PushNotificationFilter, limit: number) {
+  const seen: Uuid[] = [];
+  let requests = 0;
+  let before: Uuid | null = null;
+  do {
+    const page: Awaited<ReturnType<typeof list>> = await list(filter, limit, before);
+    seen.push(...page.items.map(({ id }) => id));
+    before = page.next;
+    requests++;
+  } while (before !== null);
+  return { seen, requests };
+}
+
+describe('list', () => {
+  it('finds the pushes of one operation among others, page by page', async () => {
+    const first = await store.accept(tenant, 7);
+    await store.accept(tenant, 5);
+    const { seen, requests } = await pages({ operationId: first }, 3);
+    expect([seen.length, new Set(seen).size, requests]).toEqual([7, 7, 3]);
+    expect(seen).toEqual([...seen].sort().reverse());
+    expect((await list({ operationId: first })).items.every((p) => p.operationId === first)).toBe(
+      true,
+    );
+  });
+
+  it('filters by status and provider', async () => {
+    const operationId = await store.accept(tenant, 2, {
+      pushes: [
+        { provider: 'APN', token: 'a', variables: null },
+        { provider: 'FCM', token: 'b', variables: null },
+      ],
+    });
+    const apn = await list({ operationId, provider: 'APN' });
+    expect(apn.items.map(({ target }) => target.token)).toEqual(['a']);
+    const [claim] = await store.claim([apn.items[0]!.id]);
+    await store.deliveries.settle([settlementOf(claim!)]);
+    const sent = await list({ operationId, status: 'SENT' });
+    expect(sent.items.map(({ id, providerMessageId }) => [id, providerMessageId])).toEqual([
+      [claim!.id, 'm'],
+    ]);
+    expect((await list({ operationId, status: 'QUEUED' })).items).toHaveLength(1);
+  });
+
+  it("never shows another account's pushes", async () => {
+    const operationId = await store.accept(tenant, 1);
+    const other = await store.tenant();
+    const page = await store.pushes.list(
+      other.accountId,
+      { operationId },
+      { limit: 5, before: null },
+    );
+    expect(page).toEqual({ items: [], next: null });
+    const id = (await list({ operationId })).items[0]!.id;
+    expect(await store.pushes.find(other.accountId, id)).toBeNull();
+    expect(await store.pushes.find(tenant.accountId, newId())).toBeNull();
+  });
+
+  it('looks at 20,000 rows at most: an empty page still leads on, and nothing is missed', async () => {
+    const own = await store.tenant();
+    const oldest = await store.accept(own, 1, {
+      pushes: [{ provider: 'APN', token: 'rare', variables: null }],
+    });
+    for (let n = 0; n < 3; n++) await store.accept(own, MAX_EXAMINED_ROWS / 2);
+    const first = await store.pushes.list(
+      own.accountId,
+      { provider: 'APN' },
+      { limit: 5, before: null },
+    );
+    expect(first.items).toEqual([]);
+    expect(first.next).not.toBeNull();
+    const second = await store.pushes.list(
+      own.accountId,
+      { provider: 'APN' },
+      { limit: 5, before: first.next },
+    );
+    expect(second.items.map(({ operationId }) => operationId)).toEqual([oldest]);
+    expect(second.next).toBeNull();
+  }, 60_000);
+
+  it('reads an index, never the table, and only the partitions of the dates', async () => {
+    const [explained] = await store.db.query<{ 'QUERY PLAN': unknown }>(
+      `EXPLAIN (FORMAT JSON) SELECT * FROM push_notifications
+       WHERE account_id = $1 AND id >= lowest_id_at(now() - interval '1 hour') AND id < lowest_id_at(now() + interval '1 hour')
+       ORDER BY id DESC LIMIT 50`,
+      [tenant.accountId],
+    );
+    const plan = JSON.stringify(explained);
+    expect(plan).toContain('account_id_id_idx');
+    expect(plan).not.toContain('Seq Scan');
+  });
+});

@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto';
+import { newId, type PushTarget, type Uuid } from '@app/domain';
+import { AccountRepository } from './account.repository.js';
+import { CredentialRepository } from './credential.repository.js';
+import { Database } from './database.js';
+import {
+  DeliveryRepository,
+  type ClaimedPush,
+  type PushSettlement,
+} from './delivery.repository.js';
+import { DispatchRepository, type Dispatch, type DispatchLane } from './dispatch.repository.js';
+import { OperationRepository } from './operation.repository.js';
+import { PushNotificationRepository } from './push-notification.repository.js';
+import type { NewOperation } from './ports.js';
+import { SecretBox } from './secret-box.js';
+import { SweepRepository } from './sweep.repository.js';
+
+/** Everything of this library over one migrated database, for its own tests. */
+export class Store {
+  readonly db: Database;
+  readonly accounts: AccountRepository;
+  readonly credentials: CredentialRepository;
+  readonly operations: OperationRepository;
+  readonly pushes: PushNotificationRepository;
+  readonly deliveries: DeliveryRepository;
+  readonly dispatches: DispatchRepository;
+  readonly sweeps: SweepRepository;
+
+  constructor(url: string, { window = 500, poolSize = 8 } = {}) {
+    this.db = new Database({ url, poolSize, applicationName: 'test' });
+    const box = new SecretBox([{ id: 'k1', key: Buffer.alloc(32, 1) }]);
+    this.accounts = new AccountRepository(this.db);
+    this.credentials = new CredentialRepository(this.db, box, window);
+    this.operations = new OperationRepository(this.db);
+    this.pushes = new PushNotificationRepository(this.db);
+    this.deliveries = new DeliveryRepository(this.db);
+    this.dispatches = new DispatchRepository(this.db);
+    this.sweeps = new SweepRepository(this.db);
+  }
+
+  /** An account with an FCM and an APN credential. */
+  async tenant(): Promise<Tenant> {
+    const accountId = newId();
+    await this.accounts.ensure(accountId, createHash('sha256').update(accountId).digest());
+    const create = (credentialType: 'FCM' | 'APN') =>
+      this.credentials.create(accountId, {
+        appName: 'news',
+        credentialType,
+        secret: { kind: 'test', privateKey: 'top-secret' },
+        fingerprint: 'ab',
+        expiresAt: null,
+      });
+    return { accountId, fcm: (await create('FCM')).id, apn: (await create('APN')).id };
+  }
+
+  /** Accepts an operation of `count` pushes, every other one for APN when `mixed`. */
+  async accept(tenant: Tenant, count: number, over: Partial<NewOperation> = {}): Promise<Uuid> {
+    const pushes = Array.from({ length: count }, (_, at): PushTarget => ({
+      provider: 'FCM',
+      token: `token-${at}`,
+      variables: { name: `name ${at}` },
+    }));
+    return this.operations.accept(tenant.accountId, {
+      settings: {
+        content: { title: 'Hi', body: 'Hello {{name}}' },
+        priority: 'HIGH',
+        sound: null,
+        ttlSeconds: 3_600,
+        collapseKey: null,
+      },
+      scheduledFor: null,
+      recipients: count,
+      pushes,
+      unaddressable: [],
+      credentials: { FCM: tenant.fcm, APN: tenant.apn },
+      ...over,
+    });
+  }
+
+  /** Takes turns of a lane until nothing is handed over; what was, in order. */
+  async dispatchAll(lane: DispatchLane, chunk = 500): Promise<Dispatch[]> {
+    const all: Dispatch[] = [];
+    for (;;) {
+      const turn = await this.dispatches.takeTurn(lane, chunk, ({ deliveries }) => {
+        all.push(...deliveries);
+        return Promise.resolve();
+      });
+      if ((turn?.handedOver ?? 0) === 0) return all;
+    }
+  }
+
+  async claim(ids: readonly Uuid[], leaseMs = 60_000): Promise<ClaimedPush[]> {
+    const results = await this.deliveries.claim(ids, leaseMs);
+    return results.flatMap((result) => (result.state === 'claimed' ? [result.push] : []));
+  }
+
+  async outstanding(credentialId: Uuid): Promise<number | undefined> {
+    const rows = await this.db.query<{ outstanding: number }>(
+      'SELECT outstanding FROM credential_windows WHERE credential_id = $1',
+      [credentialId],
+    );
+    return rows[0]?.outstanding;
+  }
+}
+
+export interface Tenant {
+  accountId: Uuid;
+  fcm: Uuid;
+  apn: Uuid;
+}
+
+/** A settlement of a claim, SENT unless said otherwise. */
+export function settlementOf(
+  { id, operationId, lease }: ClaimedPush,
+  over: Partial<PushSettlement> = {},
+): PushSettlement {
+  return {
+    id,
+    operationId,
+    lease,
+    to: 'SENT',
+    dueInMs: 0,
+    attempts: [
+      { at: '2026-04-20T14:22:00.000Z', outcome: 'accepted', latencyMs: 3, counted: true },
+    ],
+    countedAttempts: 1,
+    unknownAttempts: 0,
+    errorCode: null,
+    errorMessage: null,
+    providerMessageId: 'm',
+    ...over,
+  };
+}
