@@ -24,6 +24,7 @@ import pg from 'pg';
 import { guard } from './guardian.js';
 import { isAlive } from './lock.js';
 import { as, dataFolder, postgresBinaries, PROGRAM_ENV, RUN_AS } from './postgres-binaries.js';
+import { register } from './running.js';
 import { codeOf, Sentence } from './sentence.js';
 
 /** @import { PostgresOptions, PostgresPasswords, RunningPostgres, StopMode } from './types.js' */
@@ -97,15 +98,24 @@ export async function startPostgres(options = {}) {
     ...settings,
   });
   const dismiss = guard(...lastWill(server.data, ephemeral ? place.dir : ''));
+  const stop = async (/** @type {StopMode} */ mode) => {
+    await server.stop(mode);
+    dismiss();
+    unregister();
+    if (home !== undefined) rmSync(home, { recursive: true, force: true });
+  };
+  const unregister = register({
+    rank: 'store',
+    stop: () => stop(ephemeral ? 'immediate' : 'fast'),
+    kill: () => stop('immediate'),
+  });
   try {
     await server.stopLeftOver(log);
     server.initialise(passwords.super, ephemeral);
     await server.start();
     await makeRoles(server.url('postgres', passwords.super, 'postgres'), passwords);
   } catch (error) {
-    dismiss();
-    await server.stop('immediate');
-    if (home !== undefined) rmSync(home, { recursive: true, force: true });
+    await stop('immediate');
     throw error;
   }
   return {
@@ -122,11 +132,7 @@ export async function startPostgres(options = {}) {
     },
     kill9: () => server.kill9(),
     restart: () => server.restart(),
-    async stop({ mode = ephemeral ? 'immediate' : 'fast' } = {}) {
-      await server.stop(mode);
-      dismiss();
-      if (home !== undefined) rmSync(home, { recursive: true, force: true });
-    },
+    stop: ({ mode = ephemeral ? 'immediate' : 'fast' } = {}) => stop(mode),
   };
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { freePort } from './embedded-postgres.js';
 import { guard } from './guardian.js';
+import { register } from './running.js';
 import { codeOf, Sentence } from './sentence.js';
 
 /** @import { RedisOptions, RunningRedis } from './types.js' */
@@ -21,15 +22,18 @@ export async function startRedis({ command = 'redis-server', appendOnly = true }
     'pid=$(cat "$1/pid" 2>/dev/null); [ -z "$pid" ] || kill -9 "$pid"; rm -rf "$1"',
     [dir],
   );
-  const clean = () => {
+  const redis = new Redis(command, dir, appendOnly);
+  const stop = async () => {
+    await redis.end('SIGKILL'); // the folder goes with it: there is nothing to save
     dismiss();
+    unregister();
     rmSync(dir, { recursive: true, force: true });
   };
-  const redis = new Redis(command, dir, appendOnly);
+  const unregister = register({ rank: 'store', stop, kill: stop });
   try {
     await redis.start();
   } catch (error) {
-    clean();
+    await stop();
     throw error;
   }
   return {
@@ -43,10 +47,7 @@ export async function startRedis({ command = 'redis-server', appendOnly = true }
       await redis.end('SIGTERM');
       await redis.start();
     },
-    stop: async () => {
-      await redis.end('SIGKILL'); // the folder goes with it: there is nothing to save
-      clean();
-    },
+    stop,
   };
 }
 

@@ -72,3 +72,98 @@ export interface RunningRedis {
   /** Starts it again on the same port and folder. */
   restart(): Promise<void>;
 }
+
+export type ProcessName = 'api' | 'worker' | 'simulator';
+
+/** What each process says when it is ready. */
+export interface ReadyInfo {
+  api: { port: number; metricsPort: number };
+  worker: { metricsPort: number };
+  simulator: {
+    fcmOrigin: string;
+    tokenUrl: string;
+    apnsOrigin: string;
+    apnsSandboxOrigin: string;
+    controlOrigin: string;
+    caFile: string;
+  };
+}
+
+export interface ProcessOptions {
+  /** The whole environment: nothing is inherited. */
+  env: Record<string, string>;
+  /** Its output is appended here. */
+  logFile: string;
+  /** The checkout whose `dist/` is run. */
+  root?: string;
+  readyMs?: number;
+}
+
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+export interface RunningProcess<Ready> {
+  readonly name: string;
+  readonly pid: number;
+  readonly ready: Ready;
+  readonly exited: Promise<Exit>;
+  /** The last lines of its log. */
+  tail(): string;
+  /** SIGTERM, and SIGKILL after `graceMs` (35 s). */
+  stop(graceMs?: number): Promise<Exit>;
+  kill9(): Promise<void>;
+  /** SIGSTOP and SIGCONT. */
+  pause(): void;
+  resume(): void;
+}
+
+export interface Account {
+  sid: string;
+  token: string;
+}
+
+export interface GatewayOptions {
+  /** For logs and the simulator's files. */
+  dir: string;
+  database: { ownerUrl: string; appUrl: string };
+  /** Left out: BullMQ's PostgreSQL backend. */
+  redisUrl?: string;
+  /** Start the simulator and send everything there. */
+  simulator?: boolean;
+  account?: Account;
+  encryptionKeys?: string;
+  /** Variables of api and worker on top of ours. */
+  env?: Record<string, string>;
+  /** What every process inherits; PATH, HOME and the like by default. */
+  base?: Record<string, string>;
+  /** Called around each step, to show it. */
+  step?: <T>(title: string, work: () => Promise<T>) => Promise<T>;
+}
+
+export interface Gateway {
+  account: Account;
+  url: string;
+  simulator: RunningProcess<ReadyInfo['simulator']> | undefined;
+  api: RunningProcess<ReadyInfo['api']>;
+  worker: RunningProcess<ReadyInfo['worker']>;
+  /** The environment that api and worker got. */
+  environment: Record<string, string>;
+  /** All that was started, the latest first; processes that have ended included. */
+  processes: RunningProcess<unknown>[];
+  /** One more api on a free port (a set `PORT` in `env` is taken). */
+  startApi(): Promise<RunningProcess<ReadyInfo['api']>>;
+  startWorker(env?: Record<string, string>): Promise<RunningProcess<ReadyInfo['worker']>>;
+  /** api and workers first, then the simulator; SIGKILL after `graceMs`. */
+  stop(graceMs?: number): Promise<void>;
+  kill9(): Promise<void>;
+}
+
+export interface ApiClient {
+  /** Any answer. */
+  call(method: string, path: string, body?: unknown): Promise<{ status: number; body: any }>;
+  /** The body of a good answer; a Sentence otherwise. */
+  get(path: string): Promise<any>;
+  post(path: string, body: unknown): Promise<any>;
+}

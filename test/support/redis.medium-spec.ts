@@ -1,9 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { connect } from 'node:net';
 import { startRedis } from '../../scripts/redis.js';
-import { createTestRedis, NO_REDIS } from './redis.js';
-
-const redis = await createTestRedis();
+import { startTestRedis } from './redis.js';
 
 /** One command in Redis' inline form; the first line of the answer. */
 function ask(url: string, command: string): Promise<string> {
@@ -18,22 +16,23 @@ function ask(url: string, command: string): Promise<string> {
   });
 }
 
-describe('a Redis of our own', () => {
-  if (redis?.server === undefined) {
-    it.skip(NO_REDIS, () => undefined);
-  } else {
-    const { server, url, stop } = { ...redis, server: redis.server };
+const present = await startTestRedis();
+await present?.stop();
 
-    it('keeps what it was told over a kill -9 and leaves nothing behind', async () => {
+describe('a Redis of our own', () => {
+  (present?.pid === undefined ? it.skip : it)(
+    'keeps what it was told over a kill -9 and leaves nothing behind',
+    async () => {
+      const { url, ...redis } = await startRedis();
       expect(await ask(url, 'SET kept yes')).toBe('+OK');
-      await server.kill9();
+      await redis.kill9();
       await expect(ask(url, 'PING')).rejects.toThrow('ECONNREFUSED');
-      await server.restart();
+      await redis.restart();
       expect(await ask(url, 'EXISTS kept')).toBe(':1');
-      await stop();
+      await redis.stop();
       await expect(ask(url, 'PING')).rejects.toThrow('ECONNREFUSED');
-    });
-  }
+    },
+  );
 
   it('says so in one sentence when there is no redis-server', async () => {
     await expect(startRedis({ command: '/nowhere/redis-server' })).rejects.toThrow(

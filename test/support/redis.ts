@@ -1,29 +1,32 @@
 import { startRedis } from '../../scripts/redis.js';
 import type { RunningRedis } from '../../scripts/types.js';
 
-/** A Redis for one test file. */
-export interface TestRedis {
-  url: string;
-  stop(): Promise<void>;
-  /** kill9() and restart(): only with a server of our own. */
-  server?: RunningRedis;
+/**
+ * A Redis of this test file's own, empty, without an append-only file. On a machine without `redis-server`
+ * the one of REDIS_URL, which can neither be killed nor is it empty: use a queue prefix of your own.
+ *
+ * @returns undefined, after saying so, where there is neither.
+ */
+export async function startTestRedis(): Promise<RunningRedis | undefined> {
+  try {
+    return await startRedis({ appendOnly: false });
+  } catch (error) {
+    if (!String(error).includes('There is no redis-server')) throw error;
+    const url = process.env.REDIS_URL;
+    if (url !== undefined && url !== '') return notOurs(url);
+    process.stderr.write('No redis-server on this machine: tests on Redis are skipped.\n');
+    return undefined;
+  }
 }
 
-/** Why a test on Redis is skipped, for the name of the skipped test. */
-export const NO_REDIS = 'no redis-server on this machine and no REDIS_URL';
-
-/**
- * A `redis-server` of this file's own, else REDIS_URL (use a queue prefix of your own there), else nothing:
- * the test is then skipped and says NO_REDIS.
- */
-export async function createTestRedis(): Promise<TestRedis | undefined> {
-  try {
-    const server = await startRedis();
-    return { url: server.url, stop: () => server.stop(), server };
-  } catch (error) {
-    const url = process.env.REDIS_URL;
-    if (!(error instanceof Error) || !error.message.startsWith('There is no redis-server'))
-      throw error;
-    return url === undefined || url === '' ? undefined : { url, stop: () => Promise.resolve() };
-  }
+function notOurs(url: string): RunningRedis {
+  const refuse = () => Promise.reject(new Error('The Redis of REDIS_URL is not ours to stop.'));
+  return {
+    url,
+    port: Number(new URL(url).port || 6379),
+    pid: undefined,
+    stop: () => Promise.resolve(),
+    kill9: refuse,
+    restart: refuse,
+  };
 }

@@ -16,3 +16,36 @@ declare module '*/scripts/redis.js' {
   import type { RedisOptions, RunningRedis } from '../../scripts/types.js';
   export function startRedis(options?: RedisOptions): Promise<RunningRedis>;
 }
+
+declare module '*/scripts/processes.js' {
+  import type {
+    ProcessName,
+    ProcessOptions,
+    ReadyInfo,
+    RunningProcess,
+  } from '../../scripts/types.js';
+  export function startProcess<N extends ProcessName>(
+    name: N,
+    options: ProcessOptions,
+  ): Promise<RunningProcess<ReadyInfo[N]>>;
+}
+
+declare module '*/scripts/gateway.js' {
+  import type { Account, Gateway, GatewayOptions } from '../../scripts/types.js';
+  export function startGateway(options: GatewayOptions): Promise<Gateway>;
+  export function randomAccount(): Account;
+  export function randomKeys(): string;
+}
+
+declare module '*/scripts/client.js' {
+  import type { Account, ApiClient } from '../../scripts/types.js';
+  export function apiClient(url: string, account: Account): ApiClient;
+  export function storeCredential(
+    api: ApiClient,
+    credential: {
+      appName: string;
+      credentialType: 'FCM' | 'APN' | 'APN_SANDBOX';
+      content: Record<string, string>;
+    },
+  ): Promise<string>;
+}
