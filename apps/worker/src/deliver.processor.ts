@@ -1,12 +1,10 @@
 import { failed, isExpired, released, type Settlement } from '@app/domain';
+import type { NotClaimed } from '@app/persistence';
 import type { DeliverJob } from '@app/queue';
 import type { Claim, Claims } from './claims.js';
 import { Delivery, type DeliverOptions } from './delivery.js';
 import type { Sender } from './sender.js';
 import type { Settlements } from './settlements.js';
-
-/** How a job ends: for good, or to come back in so many milliseconds. */
-export type JobEnd = { state: 'over' } | { state: 'wait'; waitMs: number };
 
 /** After a fault of ours, before the same push is tried again. */
 const FAULT_WAIT_MS = 1_000;
@@ -20,14 +18,33 @@ export class DeliverProcessor {
     private readonly options: DeliverOptions,
   ) {}
 
-  /** @throws Unavailable when the claim could not be asked for: the job is to come back. */
-  async deliver(job: DeliverJob): Promise<JobEnd> {
-    const claim = await this.claims.take(job.id);
-    if (claim.state !== 'claimed') return claim;
+  /**
+   * Does one job; throws for nothing that a push, a provider or the database did.
+   *
+   * @returns when the job shall come back; nothing when it is over.
+   */
+  async deliver(job: DeliverJob): Promise<Date | undefined> {
+    const claim = await this.claim(job);
+    if (claim.state === 'over') return undefined;
+    if (claim.state === 'wait') return this.in(claim.waitMs);
     const delivery = new Delivery(claim.push, this.options);
     const next = await this.attempt(claim, delivery);
     await this.settlements.commit(delivery.settlement(next));
-    return next.to === 'QUEUED' ? { state: 'wait', waitMs: next.dueInMs } : { state: 'over' };
+    return next.to === 'QUEUED' ? this.in(next.dueInMs) : undefined;
+  }
+
+  private async claim(job: DeliverJob): Promise<Claim | NotClaimed> {
+    try {
+      return await this.claims.take(job.id);
+    } catch (err) {
+      // Whether the lease was taken is unknown: the job comes back and sees.
+      this.options.logger.warn({ err, pushNotificationId: job.id }, 'Claim failed');
+      return { state: 'wait', waitMs: FAULT_WAIT_MS };
+    }
+  }
+
+  private in(ms: number): Date {
+    return new Date(this.options.clock.now().getTime() + ms);
   }
 
   private async attempt(claim: Claim, delivery: Delivery): Promise<Settlement> {

@@ -2,7 +2,10 @@ import type { DispatchChunk, DispatchLane, DispatchRepository } from '@app/persi
 import type { Logger } from '@app/platform';
 
 /** Small sends pass bulk: three turns of theirs, then one of the others. */
-const LANES: readonly DispatchLane[] = ['small', 'small', 'small', 'bulk'];
+const ROUND: readonly [DispatchLane, number][] = [
+  ['small', 3],
+  ['bulk', 1],
+];
 
 export interface DispatcherOptions {
   /** Most pushes an account's turn hands over. */
@@ -68,16 +71,19 @@ export class Dispatcher {
     let handedOver: number;
     do {
       handedOver = 0;
-      for (const lane of LANES) {
-        if (this.stopped) return;
-        const turn = await this.dispatches.takeTurn(
-          lane,
-          this.options.chunk,
-          this.options.handOver,
-        );
-        handedOver += turn?.handedOver ?? 0;
-      }
+      for (const [lane, turns] of ROUND) handedOver += await this.take(lane, turns);
       if (handedOver > 0) this.options.onHandedOver?.(handedOver);
     } while (handedOver > 0);
+  }
+
+  /** Up to `turns` turns of a lane; stops at the first that finds nothing. */
+  private async take(lane: DispatchLane, turns: number): Promise<number> {
+    let handedOver = 0;
+    for (let turn = 0; turn < turns && !this.stopped; turn++) {
+      const taken = await this.dispatches.takeTurn(lane, this.options.chunk, this.options.handOver);
+      if (taken === null) break;
+      handedOver += taken.handedOver;
+    }
+    return handedOver;
   }
 }

@@ -8,6 +8,8 @@ const REPEAT_MS = [50, 100, 200, 400, 800, 1_600] as const;
 export interface SettlementsOptions {
   /** Told when settlements begin to fail and when they work again: no new jobs meanwhile. */
   onFailing: (failing: boolean) => void;
+  /** Told what a transaction really changed. */
+  onCommitted?: (batch: readonly PushSettlement[], changed: ReadonlySet<Uuid>) => void;
   logger: Pick<Logger, 'warn' | 'error'>;
   /** Waits between repetitions; given by tests. */
   wait?: (ms: number) => Promise<void>;
@@ -86,6 +88,7 @@ export class Settlements {
       try {
         const changed = await this.deliveries.settle(batch);
         if (failures > 0) this.options.onFailing(false);
+        this.options.onCommitted?.(batch, changed);
         return changed;
       } catch (err) {
         if (isBadRow(err)) {

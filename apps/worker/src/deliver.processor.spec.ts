@@ -1,0 +1,201 @@
+import { describe, expect, it } from '@jest/globals';
+import { defaultRetryPolicy, FAILURES, newId, type Outcome } from '@app/domain';
+import type { ClaimedPush, NotClaimed, PushSettlement } from '@app/persistence';
+import type { Claim } from './claims.js';
+import { DeliverProcessor } from './deliver.processor.js';
+import type { Prepared } from './sender.js';
+
+const now = new Date('2026-04-20T14:22:00Z');
+const claimed = (over: Partial<ClaimedPush> = {}): ClaimedPush => ({
+  id: newId(),
+  accountId: newId(),
+  operationId: newId(),
+  provider: 'FCM',
+  credentialId: newId(),
+  token: 'token',
+  variables: null,
+  lease: 4,
+  leaseLost: false,
+  attemptCount: 0,
+  unknownCount: 0,
+  firstAttemptAt: null,
+  expiresAt: new Date(now.getTime() + 3_600_000),
+  ...over,
+});
+
+const accepted: Outcome = { kind: 'accepted', providerMessageId: 'm-1' };
+
+interface Given {
+  push?: Partial<ClaimedPush>;
+  claim?: NotClaimed | Error;
+  prepared?: Partial<Prepared> | Error;
+  outcome?: Outcome;
+  /** What the monotonic clock says when the push is ready; the claim is good before 100. */
+  readyAtMs?: number;
+}
+
+async function deliver(given: Given = {}) {
+  const committed: PushSettlement[] = [];
+  let sends = 0;
+  const push = claimed(given.push);
+  const claim: Claim = { state: 'claimed', push, sendBefore: 100 };
+  const send = () => {
+    sends++;
+    return Promise.resolve(given.outcome ?? accepted);
+  };
+  const processor = new DeliverProcessor(
+    {
+      take: () =>
+        given.claim instanceof Error
+          ? Promise.reject(given.claim)
+          : Promise.resolve(given.claim ?? claim),
+    },
+    {
+      prepare: () =>
+        given.prepared instanceof Error
+          ? Promise.reject(given.prepared)
+          : Promise.resolve({
+              state: 'ready',
+              immediate: false,
+              send,
+              ...given.prepared,
+            } as Prepared),
+    },
+    {
+      commit: (settlement) => {
+        committed.push(settlement);
+        return Promise.resolve(true);
+      },
+    },
+    {
+      policy: defaultRetryPolicy,
+      clock: { now: () => now },
+      random: () => 0.5,
+      monotonicMs: () => given.readyAtMs ?? 0,
+      logger: { warn: () => undefined },
+    },
+  );
+  const comeBackAt = await processor.deliver({ id: push.id });
+  return {
+    comeBackInMs: comeBackAt === undefined ? undefined : comeBackAt.getTime() - now.getTime(),
+    settlement: committed[0],
+    committed: committed.length,
+    sends,
+  };
+}
+
+describe('DeliverProcessor', () => {
+  it('claims, sends and settles', async () => {
+    const { settlement, sends, comeBackInMs } = await deliver();
+    expect(settlement).toMatchObject({
+      lease: 4,
+      to: 'SENT',
+      providerMessageId: 'm-1',
+      countedAttempts: 1,
+      attempts: [{ outcome: 'accepted', counted: true }],
+    });
+    expect([sends, comeBackInMs]).toEqual([1, undefined]);
+  });
+
+  it('ends the job of a push that is over, and sends nothing', async () => {
+    expect(await deliver({ claim: { state: 'over' } })).toMatchObject({
+      sends: 0,
+      committed: 0,
+      comeBackInMs: undefined,
+    });
+  });
+
+  it('comes back when a push is not due or its lease is live', async () => {
+    const { comeBackInMs, sends } = await deliver({ claim: { state: 'wait', waitMs: 7_000 } });
+    expect([comeBackInMs, sends]).toEqual([7_000, 0]);
+  });
+
+  it('comes back when the claim cannot be asked for', async () => {
+    const { comeBackInMs, committed } = await deliver({ claim: new Error('away') });
+    expect([comeBackInMs, committed]).toEqual([1_000, 0]);
+  });
+
+  it('comes back for a retry when it is due', async () => {
+    const outcome: Outcome = {
+      kind: 'retry',
+      scope: 'device',
+      backoff: { baseMs: 10_000, capMs: 60_000 },
+      status: 500,
+      reason: 'INTERNAL',
+      message: '',
+    };
+    const { settlement, comeBackInMs } = await deliver({ outcome });
+    expect(settlement).toMatchObject({ to: 'QUEUED', dueInMs: 5_000, countedAttempts: 1 });
+    expect(comeBackInMs).toBe(5_000);
+  });
+
+  it('gives the claim back, without an attempt, when its lease is too old to send', async () => {
+    const { settlement, sends, comeBackInMs } = await deliver({ readyAtMs: 100 });
+    expect(settlement).toMatchObject({ to: 'QUEUED', countedAttempts: 0, attempts: [] });
+    expect([sends, comeBackInMs]).toEqual([0, 0]);
+  });
+
+  it('gives the claim back when it cannot be prepared', async () => {
+    const { settlement, sends } = await deliver({ prepared: new Error('database away') });
+    expect(settlement).toMatchObject({ to: 'QUEUED', dueInMs: 1_000, countedAttempts: 0 });
+    expect(sends).toBe(0);
+  });
+
+  it('sends again after a lost lease and keeps both tries', async () => {
+    const { settlement, sends } = await deliver({ push: { leaseLost: true } });
+    expect(settlement).toMatchObject({ to: 'SENT', countedAttempts: 2, unknownAttempts: 1 });
+    expect(settlement?.attempts.map(({ outcome }) => outcome)).toEqual(['unknown', 'accepted']);
+    expect(sends).toBe(1);
+  });
+
+  it('gives up after the third unknown outcome', async () => {
+    const { settlement, sends } = await deliver({ push: { leaseLost: true, unknownCount: 2 } });
+    expect(settlement).toMatchObject({ to: 'FAILED', errorCode: FAILURES.OUTCOME_UNKNOWN.code });
+    expect(sends).toBe(0);
+  });
+
+  it('never gives an immediate push a second attempt after a lost lease', async () => {
+    const { settlement, sends } = await deliver({
+      push: { leaseLost: true },
+      prepared: { immediate: true },
+    });
+    expect([settlement?.to, sends]).toEqual(['FAILED', 0]);
+  });
+
+  it('counts a lost lease also when it cannot prepare', async () => {
+    const { settlement } = await deliver({
+      push: { leaseLost: true },
+      prepared: new Error('database away'),
+    });
+    expect(settlement).toMatchObject({ to: 'QUEUED', unknownAttempts: 1 });
+  });
+
+  it('fails a push that has expired, unless it waits for its only attempt', async () => {
+    const push = { expiresAt: new Date(now.getTime() - 1) };
+    const late = await deliver({ push });
+    expect(late.settlement).toMatchObject({
+      to: 'FAILED',
+      errorCode: FAILURES.EXPIRED.code,
+      countedAttempts: 0,
+    });
+    expect((await deliver({ push, prepared: { immediate: true } })).settlement?.to).toBe('SENT');
+  });
+
+  it('fails what waits for a deleted credential with a code of its own', async () => {
+    const { settlement, sends } = await deliver({ prepared: { state: 'no-credential' } });
+    expect(settlement?.errorCode).toBe(FAILURES.CREDENTIAL_DELETED.code);
+    expect(sends).toBe(0);
+  });
+
+  it('fails a push whose template does not render', async () => {
+    const outcome: Outcome = {
+      kind: 'payload',
+      failure: 'LIQUID_RENDER',
+      reason: 'render',
+      message: 'the output is longer than 4096 characters',
+    };
+    const { settlement, sends } = await deliver({ prepared: { state: 'refused', outcome } });
+    expect(settlement?.errorCode).toBe(FAILURES.LIQUID_RENDER.code);
+    expect(sends).toBe(0);
+  });
+});

@@ -1,0 +1,89 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { DispatchLane, Turn } from '@app/persistence';
+import { Dispatcher } from './dispatcher.js';
+
+const open: Dispatcher[] = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((dispatcher) => dispatcher.stop()));
+});
+
+/** `turns` answers by lane and running number; resolves `quiet` when nothing was found in a round. */
+function make(turns: (lane: DispatchLane, at: number) => Turn | null | Error, intervalMs = 60_000) {
+  const taken: DispatchLane[] = [];
+  const warnings: unknown[] = [];
+  let waiting: { count: number; resolve: () => void } | undefined;
+  const dispatcher = new Dispatcher(
+    {
+      takeTurn: (lane) => {
+        taken.push(lane);
+        if (waiting !== undefined && taken.length >= waiting.count) waiting.resolve();
+        const turn = turns(lane, taken.length);
+        return turn instanceof Error ? Promise.reject(turn) : Promise.resolve(turn);
+      },
+    },
+    {
+      chunk: 500,
+      intervalMs,
+      handOver: () => Promise.resolve(),
+      logger: { warn: (fields: unknown) => void warnings.push(fields) },
+    },
+  );
+  open.push(dispatcher);
+  const afterTurns = (count: number) =>
+    new Promise<void>((resolve) => {
+      if (taken.length >= count) resolve();
+      else waiting = { count, resolve };
+    });
+  return { dispatcher, taken, warnings, afterTurns };
+}
+
+const turn: Turn = { accountId: 'a', handedOver: 10 };
+
+describe('Dispatcher', () => {
+  it('takes three small turns, then one bulk, while there is work', async () => {
+    const { dispatcher, taken, afterTurns } = make((_lane, at) => (at <= 8 ? turn : null));
+    dispatcher.wake();
+    await afterTurns(10);
+    expect(taken.slice(0, 8)).toEqual([
+      ...['small', 'small', 'small', 'bulk'],
+      ...['small', 'small', 'small', 'bulk'],
+    ]);
+  });
+
+  it('asks a lane no further in a round once it found nothing', async () => {
+    const { dispatcher, taken, afterTurns } = make(() => null);
+    dispatcher.wake();
+    await afterTurns(2);
+    await dispatcher.stop();
+    expect(taken).toEqual(['small', 'bulk']);
+  });
+
+  it('looks again when it was woken while at work', async () => {
+    const { dispatcher, afterTurns, taken } = make((_lane, at) => {
+      if (at === 1) dispatcher.wake();
+      return null;
+    });
+    dispatcher.wake();
+    await afterTurns(4);
+    expect(taken).toEqual(['small', 'bulk', 'small', 'bulk']);
+  });
+
+  it('looks by itself when nobody wakes it, also after a failure', async () => {
+    const { dispatcher, afterTurns, warnings } = make(
+      (_lane, at) => (at === 1 ? new Error('queue away') : null),
+      5,
+    );
+    dispatcher.wake();
+    await afterTurns(5);
+    expect(warnings).toHaveLength(1);
+  });
+
+  it('takes no turn after it was stopped', async () => {
+    const { dispatcher, taken } = make(() => turn);
+    dispatcher.wake();
+    await dispatcher.stop();
+    const count = taken.length;
+    dispatcher.wake();
+    expect(taken).toHaveLength(count);
+  });
+});

@@ -1,0 +1,116 @@
+import { describe, expect, it } from '@jest/globals';
+import type { PushSettlement } from '@app/persistence';
+import { Settlements } from './settlements.js';
+
+const settlement = (id: string, over: Partial<PushSettlement> = {}): PushSettlement => ({
+  id,
+  operationId: 'operation',
+  lease: 1,
+  to: 'SENT',
+  dueInMs: 0,
+  attempts: [{ at: '2026-04-20T14:22:00.000Z', outcome: 'accepted', latencyMs: 1, counted: true }],
+  countedAttempts: 1,
+  unknownAttempts: 0,
+  errorCode: null,
+  errorMessage: null,
+  providerMessageId: 'm',
+  ...over,
+});
+
+const badRow = () => Object.assign(new Error('invalid byte sequence'), { code: '22021' });
+const away = () => new Error('The database cannot take the request now.');
+const ids = (batch: readonly PushSettlement[]) => batch.map(({ id }) => id);
+
+function make(settle: (batch: readonly PushSettlement[]) => Promise<Set<string>>) {
+  const failing: boolean[] = [];
+  const errors: unknown[] = [];
+  const waits: number[] = [];
+  const settlements = new Settlements(
+    { settle },
+    {
+      onFailing: (state) => failing.push(state),
+      logger: { warn: () => undefined, error: (fields: unknown) => errors.push(fields) },
+      wait: (ms) => {
+        waits.push(ms);
+        return Promise.resolve();
+      },
+    },
+  );
+  return { settlements, failing, errors, waits };
+}
+
+describe('Settlements', () => {
+  it('commits what arrives together as one batch and says what changed', async () => {
+    const batches: string[][] = [];
+    const { settlements } = make((batch) => {
+      batches.push(ids(batch));
+      return Promise.resolve(new Set(['a', 'c']));
+    });
+    const results = await Promise.all(
+      ['a', 'b', 'c'].map((id) => settlements.commit(settlement(id))),
+    );
+    expect(batches).toEqual([['a', 'b', 'c']]);
+    expect(results).toEqual([true, false, true]);
+  });
+
+  it('repeats the same batch until it is committed, and takes no new jobs meanwhile', async () => {
+    const batches: string[][] = [];
+    const { settlements, failing, waits } = make((batch) => {
+      batches.push(ids(batch));
+      return batches.length < 4 ? Promise.reject(away()) : Promise.resolve(new Set(ids(batch)));
+    });
+    expect(await settlements.commit(settlement('a'))).toBe(true);
+    expect(batches).toEqual([['a'], ['a'], ['a'], ['a']]);
+    expect(failing).toEqual([true, false]);
+    expect(waits).toEqual([50, 100, 200]);
+  });
+
+  it('halves a batch until the bad row is alone, and stores that one without its texts', async () => {
+    const stored: PushSettlement[] = [];
+    const { settlements, errors } = make((batch) => {
+      if (batch.some(({ errorMessage }) => errorMessage === 'bad')) return Promise.reject(badRow());
+      stored.push(...batch);
+      return Promise.resolve(new Set(ids(batch)));
+    });
+    const given = ['a', 'b', 'c', 'd', 'e'].map((id) =>
+      settlement(id, id === 'd' ? { to: 'FAILED', errorCode: 71003, errorMessage: 'bad' } : {}),
+    );
+    const results = await Promise.all(given.map((one) => settlements.commit(one)));
+    expect(results).toEqual([true, true, true, true, true]);
+    expect(stored.find(({ id }) => id === 'd')).toMatchObject({
+      to: 'FAILED',
+      errorCode: 71003,
+      errorMessage: null,
+      attempts: [],
+    });
+    expect(stored.filter(({ attempts }) => attempts.length === 1)).toHaveLength(4);
+    expect(errors).toHaveLength(1);
+  });
+
+  it('gives a row up that cannot be stored in any form, and only that one', async () => {
+    const { settlements, errors } = make((batch) =>
+      batch.some(({ id }) => id === 'b')
+        ? Promise.reject(badRow())
+        : Promise.resolve(new Set(ids(batch))),
+    );
+    const results = await Promise.all(
+      ['a', 'b', 'c'].map((id) => settlements.commit(settlement(id))),
+    );
+    expect(results).toEqual([true, false, true]);
+    expect(errors).toHaveLength(2);
+  });
+
+  it('drains what waits', async () => {
+    let release: () => void = () => undefined;
+    const gate = new Promise<void>((resolve) => (release = resolve));
+    const { settlements } = make(async (batch) => {
+      await gate;
+      return new Set(ids(batch));
+    });
+    const committed = settlements.commit(settlement('a'));
+    const drained = settlements.drain().then(() => 'drained');
+    release();
+    expect(await committed).toBe(true);
+    expect(await drained).toBe('drained');
+  });
+});

@@ -1,0 +1,65 @@
+import type { Uuid } from '@app/domain';
+import type { PushSettlement } from '@app/persistence';
+import { Metrics, type Registry } from '@app/platform';
+import { countJobs, QUEUES, type QueueConnection } from '@app/queue';
+import type { SweepRule } from './sweeper.js';
+
+/** What an operator watches of a worker. */
+export class WorkerMetrics {
+  private readonly metrics = new Metrics('worker');
+
+  private readonly settled = this.metrics.counter(
+    'fanfare_settlements_total',
+    'Committed settlements by the state that followed; QUEUED is a retry.',
+    ['to'],
+  );
+  private readonly handedOver = this.metrics.counter(
+    'fanfare_dispatched_total',
+    'Pushes handed over to the delivery queues, repetitions included.',
+    [],
+  );
+  private readonly faults = this.metrics.counter(
+    'fanfare_sweep_faults_total',
+    'Faults that the sweep found and repaired.',
+    ['rule'],
+  );
+  private readonly failing = this.metrics.gauge(
+    'fanfare_settling_failing',
+    '1 while settlements cannot be committed and no jobs are taken.',
+    [],
+  );
+
+  get registry(): Registry {
+    return this.metrics.registry;
+  }
+
+  watchQueues(connection: Pick<QueueConnection, 'queue'>): void {
+    this.metrics.gauge(
+      'fanfare_queue_jobs',
+      'Jobs in the delivery queues by state.',
+      ['queue', 'state'],
+      async (gauge) => {
+        for (const queue of QUEUES) {
+          const counts = await countJobs(connection.queue(queue));
+          for (const [state, count] of Object.entries(counts)) gauge.set({ queue, state }, count);
+        }
+      },
+    );
+  }
+
+  onCommitted = (batch: readonly PushSettlement[], changed: ReadonlySet<Uuid>): void => {
+    for (const { id, to } of batch) if (changed.has(id)) this.settled.inc({ to });
+  };
+
+  onHandedOver = (pushes: number): void => {
+    this.handedOver.inc(pushes);
+  };
+
+  onFault = (rule: SweepRule, count: number): void => {
+    this.faults.inc({ rule }, count);
+  };
+
+  onFailing = (failing: boolean): void => {
+    this.failing.set(failing ? 1 : 0);
+  };
+}

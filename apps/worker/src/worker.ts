@@ -1,0 +1,163 @@
+import { readFile } from 'node:fs/promises';
+import { defaultRetryPolicy, systemClock } from '@app/domain';
+import {
+  ApnsTokenRepository,
+  CredentialRepository,
+  Database,
+  DeliveryRepository,
+  DispatchListener,
+  DispatchRepository,
+  SecretBox,
+  SweepRepository,
+} from '@app/persistence';
+import { startMetricsServer, type Config, type Logger } from '@app/platform';
+import { createProviders, needsMinting, type ApnsTokenStore, type Providers } from '@app/providers';
+import {
+  createDeliveryConsumer,
+  createQueueConnection,
+  DeliveryProducer,
+  QUEUES,
+} from '@app/queue';
+import { Claims } from './claims.js';
+import { Credentials } from './credentials.js';
+import { DeliverProcessor } from './deliver.processor.js';
+import { Dispatcher } from './dispatcher.js';
+import { handOver, type PushToQueue } from './hand-over.js';
+import { OperationContents } from './operation-contents.js';
+import { Sender } from './sender.js';
+import { Settlements } from './settlements.js';
+import { Sweeper } from './sweeper.js';
+import { WorkerMetrics } from './worker-metrics.js';
+
+export interface RunningWorker {
+  metricsPort: number;
+  /** Takes no more work, finishes what is in hand, commits it and closes everything. */
+  stop(): Promise<void>;
+}
+
+const monotonicMs = () => performance.now();
+
+/**
+ * Puts a worker together and starts it: the only place that knows all its parts.
+ *
+ * @throws when PostgreSQL or, with the queue there, BullMQ's schema cannot be reached.
+ */
+export async function startWorker(config: Config, logger: Logger): Promise<RunningWorker> {
+  const db = new Database({
+    url: config.database.url,
+    poolSize: config.database.poolSize,
+    applicationName: 'fanfare-worker',
+  });
+  await db.ping();
+  const connection = await createQueueConnection(config.queue, logger);
+  const box = new SecretBox(config.encryptionKeys);
+  const deliveries = new DeliveryRepository(db);
+  const producer = new DeliveryProducer(connection);
+  const providers = await connectProviders(config, new ApnsTokenRepository(db, box), logger);
+  const metrics = new WorkerMetrics();
+  metrics.watchQueues(connection);
+
+  const enqueue = (pushes: readonly PushToQueue[]) =>
+    handOver(producer, pushes, config.dispatch.timeoutMs);
+  const dispatcher = new Dispatcher(new DispatchRepository(db), {
+    ...config.dispatch,
+    handOver: (chunk) => enqueue(chunk.deliveries.map((push) => ({ ...push, lane: chunk.lane }))),
+    onHandedOver: metrics.onHandedOver,
+    logger,
+  });
+  const settlements = new Settlements(deliveries, {
+    onFailing(failing) {
+      metrics.onFailing(failing);
+      for (const consumer of consumers) void (failing ? consumer.pause() : consumer.resume());
+    },
+    onCommitted(batch, changed) {
+      metrics.onCommitted(batch, changed);
+      // What ended made room in its credential's window.
+      dispatcher.wake();
+    },
+    logger,
+  });
+  const processor = new DeliverProcessor(
+    new Claims(deliveries, {
+      leaseMs: config.delivery.leaseMs,
+      leaseMarginMs: config.delivery.leaseMarginMs,
+      requestTimeoutMs: config.providers.requestTimeoutMs,
+    }),
+    new Sender(
+      new Credentials(new CredentialRepository(db, box)),
+      new OperationContents(deliveries),
+      providers,
+    ),
+    settlements,
+    {
+      policy: {
+        ...defaultRetryPolicy,
+        retryWindowMs: config.delivery.retryWindowMs,
+        unknown: config.delivery.unknownOutcomes,
+      },
+      clock: systemClock,
+      random: Math.random,
+      monotonicMs,
+      logger,
+    },
+  );
+  const consumers = QUEUES.map((queue) =>
+    createDeliveryConsumer(connection, queue, (job) => processor.deliver(job), {
+      concurrency: config.delivery.concurrency,
+      lockMs: config.queue.jobLockMs,
+      stalledIntervalMs: config.queue.stalledIntervalMs,
+      logger,
+    }),
+  );
+  const sweeper = new Sweeper(new SweepRepository(db), {
+    ...config.sweep,
+    retentionDays: config.retentionDays,
+    epoch: () => connection.epoch(),
+    requeue: (lost) => enqueue(lost.map((push) => ({ ...push, delayMs: 0 }))),
+    onRewound: () => dispatcher.wake(),
+    onFault: metrics.onFault,
+    logger,
+  });
+  const listener = new DispatchListener(config.database.url, () => dispatcher.wake());
+  const metricsServer = await startMetricsServer({
+    host: config.http.host,
+    port: config.http.metricsPort,
+    registry: metrics.registry,
+    ready: { postgres: () => db.ping(), queue: () => connection.ping() },
+    logger,
+  });
+
+  sweeper.start();
+  await listener.start();
+  dispatcher.wake();
+  for (const warning of await connection.warnings().catch(() => [])) logger.warn(warning);
+
+  return {
+    metricsPort: metricsServer.port,
+    async stop() {
+      await Promise.all([sweeper.stop(), listener.stop(), dispatcher.stop()]);
+      await Promise.all(consumers.map((consumer) => consumer.close()));
+      await settlements.drain();
+      await Promise.all([providers.FCM.close(), providers.APN.close()]);
+      await connection.close();
+      await Promise.all([db.close(), metricsServer.close()]);
+    },
+  };
+}
+
+async function connectProviders(
+  config: Config,
+  tokens: ApnsTokenRepository,
+  logger: Logger,
+): Promise<Providers> {
+  const { caFile } = config.providers;
+  const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
+  const apnsTokens: ApnsTokenStore = {
+    current: (key, mint, rejected) =>
+      tokens.current(key, (stored) => !needsMinting(stored, rejected, systemClock.now()), mint),
+  };
+  return createProviders(
+    { ...config.providers, ...(ca === undefined ? {} : { ca }) },
+    { apnsTokens, warn: (message, detail) => logger.warn(detail, message) },
+  );
+}
