@@ -110,4 +110,39 @@ export interface ProviderOptions {
   pingIntervalMs: number;
   /** …and destroyed without an answer in this time. */
   pingTimeoutMs: number;
+  /** Requests on the wire at once for one credential. Default: all that its sessions can carry. */
+  maxInFlight?: number;
+  /** How long a request may wait for a stream before it is `not-sent`. Default 1,000. */
+  slotWaitMs?: number;
+  /** A session opens no streams any more at this age (up to 20 % earlier). Default one hour. */
+  maxSessionAgeMs?: number;
+}
+
+/** Which APNs token is meant. Equal team and key ids with another key must never share one. */
+export interface ApnsTokenKey {
+  teamId: string;
+  keyId: string;
+  /** SHA-256 of the public key, hex. */
+  fingerprint: string;
+}
+
+export interface ApnsToken {
+  /** A signed ES256 JWT. A secret. */
+  token: string;
+  /** Its `iat`. */
+  signedAt: Date;
+}
+
+/**
+ * Keeps one APNs token a team and key for all replicas: Apple limits how often a team may show a
+ * new one, over all its servers.
+ */
+export interface ApnsTokenStore {
+  /**
+   * The token in force; mints one when there is none or it is 50 minutes old, never two at once.
+   *
+   * @param rejected a token that Apple called expired. When it is still the one in force and at
+   *   least 20 minutes old, a new one is minted; a younger one is returned as it is.
+   */
+  current(key: ApnsTokenKey, mint: () => Promise<ApnsToken>, rejected?: string): Promise<ApnsToken>;
 }

@@ -1,0 +1,200 @@
+import type { Clock, Outcome } from '@app/domain';
+import { LRUCache } from 'lru-cache';
+import { sha256 } from '../checked-credential.js';
+import { ClientCache } from '../client-cache.js';
+import { outOfTime, tooLarge, unansweredOutcome } from '../exchange-outcome.js';
+import type { Exchange } from '../http2/exchange.js';
+import { pathSegment } from '../http2/headers.js';
+import type { SessionPool } from '../http2/session-pool.js';
+import type { Judged } from '../outcome-table.js';
+import type { ApnCredential, ApnsTokenStore, Message, Provider, ProviderOptions } from '../port.js';
+import type { Transport, VendorLimits } from '../transport.js';
+import { apnsOutcome } from './outcomes.js';
+import { apnsRequest, forbiddenApnsOverride, overridesTopic } from './payload.js';
+import type { ApnsRequest } from './payload.js';
+import { ProviderToken } from './provider-token.js';
+
+const LIMITS: VendorLimits = {
+  maxSessions: 2,
+  maxStreamsPerSession: 500,
+  oneStreamUntilAnswered: true,
+};
+
+/** Something the operator should know that no outcome says: our own fault, shown loudly. */
+export type Warn = (message: string, details: Record<string, unknown>) => void;
+
+/** Apple Push Notification service, production and sandbox. */
+export class ApnsProvider implements Provider<ApnCredential> {
+  readonly name = 'APN';
+  private readonly clients = new ClientCache<ApnsClient>();
+  /** Production and sandbox clients of one key share one token. */
+  private readonly tokens = new LRUCache<string, ProviderToken>({ max: 400 });
+
+  constructor(
+    private readonly options: ProviderOptions,
+    private readonly transport: Transport,
+    private readonly clock: Clock,
+    private readonly store: ApnsTokenStore,
+    private readonly warn: Warn,
+  ) {}
+
+  send(
+    credential: ApnCredential,
+    message: Message,
+    deadlineMs = this.options.requestTimeoutMs,
+  ): Promise<Outcome> {
+    const { topic } = credential.content;
+    const override = forbiddenApnsOverride(message, topic);
+    if (override !== undefined) {
+      const text = `overrides.apn.headers may not set ${JSON.stringify(override)} so`;
+      return Promise.resolve({ kind: 'payload', reason: 'override', message: text });
+    }
+    const segment = pathSegment(message.token);
+    if (segment === undefined) {
+      const text = 'The token cannot be part of a path';
+      return Promise.resolve({ kind: 'invalid-token', reason: 'token-form', message: text });
+    }
+    const request = apnsRequest(message, topic);
+    if (request.body.length > request.limit) {
+      return Promise.resolve(tooLarge(request.body.length, request.limit));
+    }
+    return this.clients.use(
+      `${credential.id}:${credential.version}:${credential.type}`,
+      () => this.makeClient(credential),
+      (client) => client.send(message, segment, request, performance.now() + deadlineMs),
+    );
+  }
+
+  close(): Promise<void> {
+    return this.clients.closeAll();
+  }
+
+  private makeClient({ type, content }: ApnCredential): ApnsClient {
+    const origin =
+      type === 'APN_SANDBOX' ? this.options.apnsSandboxOrigin : this.options.apnsOrigin;
+    const isToken = content.kind === 'token';
+    const pool = this.transport.pool(origin, LIMITS, isToken ? undefined : content);
+    const token = isToken ? this.tokenOf(content) : undefined;
+    return new ApnsClient(origin, pool, token, this.clock, this.warn);
+  }
+
+  private tokenOf(content: Extract<ApnCredential['content'], { kind: 'token' }>): ProviderToken {
+    // The key itself is part of the name: knowing a stranger's team and key id must not be enough
+    // to send with the stranger's token.
+    const name = `${content.teamId}:${content.keyId}:${sha256(content.signingKey)}`;
+    let token = this.tokens.get(name);
+    if (token === undefined) {
+      token = new ProviderToken(content, this.store, this.clock);
+      this.tokens.set(name, token);
+    }
+    return token;
+  }
+}
+
+/** One credential in one environment: its connections and the headers that never change. */
+class ApnsClient {
+  private readonly headers: Record<string, string>;
+
+  constructor(
+    origin: string,
+    private readonly pool: SessionPool,
+    private readonly token: ProviderToken | undefined,
+    private readonly clock: Clock,
+    private readonly warn: Warn,
+  ) {
+    this.headers = {
+      ':method': 'POST',
+      ':scheme': 'https',
+      ':authority': new URL(origin).host,
+    };
+  }
+
+  /** @param deadlineAt monotonic milliseconds. */
+  async send(
+    message: Message,
+    segment: string,
+    request: ApnsRequest,
+    deadlineAt: number,
+  ): Promise<Outcome> {
+    const headers: Record<string, string | number> = {
+      ...this.headers,
+      ':path': `/3/device/${segment}`,
+      ...request.headers,
+    };
+    if (this.token === undefined) {
+      return (await this.attempt(message, headers, request.body, deadlineAt)).outcome;
+    }
+    const first = await this.authorize(this.token, headers, deadlineAt);
+    if (first !== undefined) return first;
+    const judged = await this.attempt(message, headers, request.body, deadlineAt);
+    if (!judged.renewToken) return judged.outcome;
+
+    const refused = String(headers['authorization']);
+    if (!(await this.token.renew(refused, deadlineAt - performance.now()))) {
+      return withHint(judged.outcome, 'the token is younger than 20 minutes: is a clock wrong?');
+    }
+    const second = await this.authorize(this.token, headers, deadlineAt);
+    if (second !== undefined) return second;
+    return (await this.attempt(message, headers, request.body, deadlineAt)).outcome;
+  }
+
+  async close(): Promise<void> {
+    await this.pool.close();
+  }
+
+  /** Sets `authorization`, or says why it cannot. */
+  private async authorize(
+    token: ProviderToken,
+    headers: Record<string, string | number>,
+    deadlineAt: number,
+  ): Promise<Outcome | undefined> {
+    let authorization = token.ready();
+    if (authorization === undefined) {
+      const bearer = await token.get(deadlineAt - performance.now());
+      if ('outcome' in bearer) return bearer.outcome;
+      authorization = bearer.authorization;
+    }
+    headers['authorization'] = authorization;
+    return undefined;
+  }
+
+  private async attempt(
+    message: Message,
+    headers: Record<string, string | number>,
+    body: Buffer,
+    deadlineAt: number,
+  ): Promise<Judged> {
+    const leftMs = deadlineAt - performance.now();
+    if (leftMs <= 0) {
+      return { outcome: outOfTime('apns-token-unavailable', 'The APNs token came too late') };
+    }
+    const exchange = await this.pool.request(headers, body, leftMs);
+    if (exchange.kind !== 'answered') {
+      return { outcome: accepted(exchange, message) ?? unansweredOutcome(exchange) };
+    }
+    const push = { id: message.id, token: message.token, overridesTopic: overridesTopic(message) };
+    const judged = apnsOutcome(exchange, push, this.clock.now());
+    if (judged.newSession) this.pool.retire(exchange.session);
+    if (judged.loud) {
+      const { status } = exchange;
+      this.warn('APNs refused the form of a request of ours', { pushId: message.id, status });
+    }
+    return judged;
+  }
+}
+
+/** With APNs the head of a 200 says it all: a loss after it loses nothing. */
+function accepted(exchange: Exchange, message: Message): Outcome | undefined {
+  if (exchange.kind !== 'lost' || exchange.status !== 200) return undefined;
+  const apnsId = exchange.headers?.['apns-id'];
+  return {
+    kind: 'accepted',
+    providerMessageId: typeof apnsId === 'string' ? apnsId : message.id,
+  };
+}
+
+function withHint(outcome: Outcome, hint: string): Outcome {
+  return outcome.kind === 'credential'
+    ? { ...outcome, message: `${outcome.message}; ${hint}` }
+    : outcome;
+}

@@ -1,0 +1,68 @@
+import { LRUCache } from 'lru-cache';
+
+/** What the cache needs to know of a provider's client. */
+export interface Client {
+  /** Ends its connections once its requests have settled; resolves when no socket is left. */
+  close(): Promise<void>;
+}
+
+interface Entry<C> {
+  client: C;
+  users: number;
+  evicted: boolean;
+}
+
+/**
+ * The clients of one adapter by credential id, version and environment. The least recently used one
+ * is evicted when there are too many; a client that somebody is using is closed by its last user.
+ */
+export class ClientCache<C extends Client> {
+  private readonly entries: LRUCache<string, Entry<C>>;
+  private readonly closings = new Set<Promise<void>>();
+  private closed = false;
+
+  constructor(max = 200) {
+    this.entries = new LRUCache({ max, dispose: (entry) => this.evict(entry) });
+  }
+
+  /** Runs `use` with the client of `key`, made by `make` if there is none. */
+  async use<T>(key: string, make: () => C, use: (client: C) => Promise<T>): Promise<T> {
+    let entry = this.entries.get(key);
+    if (entry === undefined) {
+      entry = { client: make(), users: 0, evicted: false };
+      if (this.closed) this.evict(entry);
+      else this.entries.set(key, entry);
+    }
+    entry.users += 1;
+    try {
+      return await use(entry.client);
+    } finally {
+      entry.users -= 1;
+      if (entry.evicted && entry.users === 0) this.close(entry);
+    }
+  }
+
+  /** Clients that are open; evicted ones that still drain are not among them. */
+  get size(): number {
+    return this.entries.size;
+  }
+
+  /** Closes every client, also those in use: they refuse new work and finish what is under way. */
+  async closeAll(): Promise<void> {
+    this.closed = true;
+    const clients = [...this.entries.values()].map(({ client }) => client.close());
+    this.entries.clear();
+    await Promise.all(clients);
+    while (this.closings.size > 0) await Promise.all(this.closings);
+  }
+
+  private evict(entry: Entry<C>): void {
+    entry.evicted = true;
+    if (entry.users === 0) this.close(entry);
+  }
+
+  private close(entry: Entry<C>): void {
+    const closing = entry.client.close().finally(() => this.closings.delete(closing));
+    this.closings.add(closing);
+  }
+}

@@ -1,0 +1,132 @@
+import type { Clock, Outcome } from '@app/domain';
+import { ClientCache } from '../client-cache.js';
+import { outOfTime, tooLarge, unansweredOutcome } from '../exchange-outcome.js';
+import type { SessionPool } from '../http2/session-pool.js';
+import type { Judged } from '../outcome-table.js';
+import type { FcmCredential, Message, Provider, ProviderOptions } from '../port.js';
+import type { Transport, VendorLimits } from '../transport.js';
+import { AccessTokens } from './access-tokens.js';
+import { fcmOutcome } from './outcomes.js';
+import { FCM_PAYLOAD_LIMIT, fcmMessage, fcmPayloadSize, forbiddenFcmOverride } from './payload.js';
+import { QuotaWatch } from './quota-watch.js';
+import { tokenEndpoint } from './token-endpoint.js';
+import type { Gaxios } from './token-endpoint.js';
+
+const LIMITS: VendorLimits = {
+  maxSessions: 4,
+  maxStreamsPerSession: 100,
+  oneStreamUntilAnswered: false,
+};
+const TOKEN_TIMEOUT_MS = 10_000;
+
+/** FCM HTTP v1. */
+export class FcmProvider implements Provider<FcmCredential> {
+  readonly name = 'FCM';
+  private readonly clients = new ClientCache<FcmClient>();
+  private readonly tokenEndpoint: ReturnType<typeof tokenEndpoint>;
+
+  constructor(
+    private readonly options: ProviderOptions,
+    private readonly transport: Transport,
+    private readonly clock: Clock,
+  ) {
+    const timeoutMs = Math.min(TOKEN_TIMEOUT_MS, options.requestTimeoutMs);
+    this.tokenEndpoint = tokenEndpoint(options.googleTokenUrl, options.ca, timeoutMs);
+  }
+
+  send(
+    credential: FcmCredential,
+    message: Message,
+    deadlineMs = this.options.requestTimeoutMs,
+  ): Promise<Outcome> {
+    const target = forbiddenFcmOverride(message);
+    if (target !== undefined) {
+      const text = `overrides.fcm may not set ${target}`;
+      return Promise.resolve({ kind: 'payload', reason: 'override', message: text });
+    }
+    const bytes = fcmPayloadSize(message);
+    if (bytes > FCM_PAYLOAD_LIMIT) return Promise.resolve(tooLarge(bytes, FCM_PAYLOAD_LIMIT));
+    return this.clients.use(
+      `${credential.id}:${credential.version}`,
+      () => this.makeClient(credential),
+      (client) => client.send(message, performance.now() + deadlineMs),
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.clients.closeAll();
+    this.tokenEndpoint.close();
+  }
+
+  private makeClient(credential: FcmCredential): FcmClient {
+    const pool = this.transport.pool(this.options.fcmOrigin, LIMITS);
+    const { transporter } = this.tokenEndpoint;
+    return new FcmClient(credential, this.options.fcmOrigin, pool, transporter, this.clock);
+  }
+}
+
+/** One service account: its connections, its access token, and the headers that never change. */
+class FcmClient {
+  private readonly tokens: AccessTokens;
+  private readonly quota = new QuotaWatch();
+  private readonly headers: Record<string, string>;
+
+  constructor(
+    { content }: FcmCredential,
+    origin: string,
+    private readonly pool: SessionPool,
+    transporter: Gaxios,
+    private readonly clock: Clock,
+  ) {
+    this.tokens = new AccessTokens(content, transporter, clock);
+    this.headers = {
+      ':method': 'POST',
+      ':path': `/v1/projects/${encodeURIComponent(content.projectId)}/messages:send`,
+      ':scheme': 'https',
+      ':authority': new URL(origin).host,
+      'content-type': 'application/json',
+    };
+  }
+
+  /** @param deadlineAt monotonic milliseconds. */
+  async send(message: Message, deadlineAt: number): Promise<Outcome> {
+    const now = this.clock.now();
+    const body = Buffer.from(JSON.stringify({ message: fcmMessage(message, now) }));
+    const first = await this.attempt(message, body, deadlineAt);
+    if (!('renewToken' in first)) return first.outcome;
+    const again = await this.attempt(message, body, deadlineAt);
+    return again.outcome;
+  }
+
+  async close(): Promise<void> {
+    await this.pool.close();
+  }
+
+  private async attempt(message: Message, body: Buffer, deadlineAt: number): Promise<Judged> {
+    let authorization = this.tokens.ready();
+    if (authorization === undefined) {
+      const bearer = await this.tokens.get(deadlineAt - performance.now());
+      if ('outcome' in bearer) return bearer;
+      authorization = bearer.authorization;
+    }
+    const leftMs = deadlineAt - performance.now();
+    if (leftMs <= 0) {
+      return { outcome: outOfTime('token-endpoint-slow', 'The access token came too late') };
+    }
+    const exchange = await this.pool.request({ ...this.headers, authorization }, body, leftMs);
+    if (exchange.kind !== 'answered') return { outcome: unansweredOutcome(exchange) };
+    const judged = fcmOutcome(exchange, message.token, this.clock.now());
+    if (judged.renewToken) this.tokens.drop(authorization);
+    return this.widened(judged, message.token);
+  }
+
+  /** A quota that three devices hit at once is the project's. */
+  private widened(judged: Judged, token: string): Judged {
+    const { outcome } = judged;
+    if (outcome.kind !== 'retry' || outcome.status !== 429 || outcome.scope === 'credential') {
+      return judged;
+    }
+    if (!this.quota.note(token, performance.now())) return judged;
+    return { ...judged, outcome: { ...outcome, scope: 'credential' } };
+  }
+}

@@ -1,0 +1,37 @@
+import type { OutgoingHttpHeaders } from 'node:http2';
+
+// RFC 9110 section 5.5 allows obs-text (0x80-0xff) only for old peers; what we send is visible
+// ASCII, spaces and tabs, neither first nor last. Everything else would make the peer reset the
+// stream, or smuggle a second header into a peer that speaks HTTP/1.1 behind its front.
+const FIELD_VALUE = /^[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?$/;
+const FIELD_NAME = /^:?[a-z0-9!#$%&'*+.^_`|~-]+$/;
+
+/**
+ * The name of the first header that must not be put on the wire, or undefined.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-5.5
+ */
+export function invalidHeader(headers: OutgoingHttpHeaders): string | undefined {
+  for (const name in headers) {
+    const value = headers[name];
+    if (typeof value === 'number') continue;
+    if (typeof value !== 'string' || !FIELD_VALUE.test(value) || !FIELD_NAME.test(name)) {
+      return name;
+    }
+  }
+  return undefined;
+}
+
+/** A longer segment would press against the header limits of any server. */
+const MAX_SEGMENT = 4_096;
+
+/**
+ * Opaque text from outside as one segment of a path, or undefined when no encoding makes it one:
+ * empty, a dot segment (which every hop may resolve, encoded or not), half a surrogate pair, or
+ * over 4,096 characters once encoded.
+ */
+export function pathSegment(text: string): string | undefined {
+  if (text === '' || text === '.' || text === '..' || !text.isWellFormed()) return undefined;
+  const encoded = encodeURIComponent(text);
+  return encoded.length > MAX_SEGMENT ? undefined : encoded;
+}
