@@ -94,13 +94,17 @@ export async function orUnavailable<T>(work: () => Promise<T>): Promise<T> {
 const NETWORK = /ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH/;
 /** Connection exception, insufficient resources, operator intervention, read-only, too busy. */
 const NOT_NOW = /^(08...|53...|57P0[1-5]|25006|55P03|57014|40P01|40001)$/;
+/** Prisma's own codes: not reachable, timed out, closed, pool or transaction timed out. */
+const PRISMA = /^(P1001|P1002|P1008|P1017|P2024|P2028)$/;
 const CLIENT_SIDE =
-  /Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|the database system is|P1001|P1002|P1008|P1017|P2024|P2028/i;
+  /Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|the database system is/i;
 
 function isUnavailable(error: unknown): boolean {
   for (let at: unknown = error, depth = 0; isNativeError(at) && depth < 5; depth++) {
     const { code, errors } = at as Error & { code?: unknown; errors?: unknown };
-    if (typeof code === 'string' && (NETWORK.test(code) || NOT_NOW.test(code))) return true;
+    if (typeof code === 'string' && [NETWORK, NOT_NOW, PRISMA].some((form) => form.test(code))) {
+      return true;
+    }
     if (CLIENT_SIDE.test(at.message) || NETWORK.test(at.message)) return true;
     // Happy eyeballs wraps one refusal per address.
     at = Array.isArray(errors) && errors.length > 0 ? errors[0] : at.cause;
