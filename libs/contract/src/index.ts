@@ -1,1 +1,10 @@
-export {};
+export * from './credential.js';
+export * from './error-body.js';
+export { formatInstant, parseSpan } from './instants.js';
+export * from './list.js';
+export * from './operation.js';
+export * from './push-notification.js';
+export { MAX_RECIPIENTS } from './recipient.js';
+export type { Recipient, TokenRecipient, UserRecipient } from './recipient.js';
+export { Send, SendAccepted } from './send.js';
+export type { From } from './send.js';

@@ -50,7 +50,7 @@ export function formatAccountId(id: Uuid): string {
 
 /** @returns the UUID, or null when the text is no account id. */
 export function parseAccountId(text: string): Uuid | null {
-  const hex = /^AC([0-9a-f]{32})$/i.exec(text)?.[1]?.toLowerCase();
+  const hex = /^AC([0-9a-fA-F]{32})$/.exec(text)?.[1]?.toLowerCase();
   return hex === undefined ? null : hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 

@@ -1,0 +1,62 @@
+import type { AddressInfo } from 'node:net';
+import { parseAccountId } from '@app/domain';
+import { AccountRepository, Database } from '@app/persistence';
+import { Metrics, startMetricsServer } from '@app/platform';
+import type { Config, Logger } from '@app/platform';
+import { hashToken } from './auth/authenticator.js';
+import { createApp } from './create-app.js';
+
+export interface RunningApi {
+  port: number;
+  metricsPort: number;
+  /** Stops accepting, finishes what is in flight, closes the database. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the api: makes the configured account, listens on both ports.
+ *
+ * @throws when the database does not answer or a port is taken; nothing is left running then.
+ */
+export async function startApi(config: Config, logger: Logger): Promise<RunningApi> {
+  const { http, database: db, encryptionKeys, providers } = config;
+  const database = new Database({ ...db, applicationName: 'fanfare-api' });
+  const metrics = new Metrics('api');
+  const stops: (() => Promise<unknown>)[] = [() => database.close()];
+  const stop = async () => {
+    for (const step of stops.splice(0).reverse()) await step();
+  };
+  try {
+    await bootstrapAccount(config, database);
+    const app = await createApp({
+      database,
+      encryptionKeys,
+      credentialWindow: providers.credentialWindow,
+      publicUrl: http.publicUrl,
+      logger,
+      metrics,
+    });
+    stops.push(() => app.close());
+    await app.listen(http.port, http.host);
+    const metricsServer = await startMetricsServer({
+      host: http.host,
+      port: http.metricsPort,
+      registry: metrics.registry,
+      ready: { database: () => database.ping() },
+      logger,
+    });
+    stops.push(() => metricsServer.close());
+    const { port } = app.getHttpServer().address() as AddressInfo;
+    return { port, metricsPort: metricsServer.port, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function bootstrapAccount({ bootstrap }: Config, database: Database): Promise<void> {
+  if (bootstrap === undefined) return;
+  const accountId = parseAccountId(bootstrap.accountSid);
+  if (accountId === null) throw new Error('BOOTSTRAP_ACCOUNT_SID is no account id.');
+  await new AccountRepository(database).ensure(accountId, hashToken(bootstrap.authToken));
+}

@@ -1,0 +1,76 @@
+import type { DynamicModule } from '@nestjs/common';
+import { Global, Module } from '@nestjs/common';
+import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
+import {
+  AccountRepository,
+  CredentialRepository,
+  Database,
+  DispatchSignal,
+  OperationRepository,
+  PushNotificationRepository,
+  SecretBox,
+} from '@app/persistence';
+import type { EncryptionKey, Logger } from '@app/platform';
+import { LoggerModule } from 'nestjs-pino';
+import { Authenticator } from './auth/authenticator.js';
+import { CredentialsModule } from './credentials/credentials.module.js';
+import { ErrorFilter } from './errors/error.filter.js';
+import { HealthModule } from './health/health.module.js';
+import { requestLogging } from './http/logging.js';
+import { PublicUrl } from './http/public-url.js';
+import { PageTokens } from './lists/page-tokens.js';
+import { OperationsModule } from './operations/operations.module.js';
+import { PushNotificationsModule } from './push-notifications/push-notifications.module.js';
+
+export interface AppParts {
+  database: Database;
+  encryptionKeys: readonly EncryptionKey[];
+  /** Start value of a credential's admission window, pushes. */
+  credentialWindow: number;
+  /** Without a trailing slash; absent: http://localhost and the port that was taken. */
+  publicUrl: string | undefined;
+  logger: Logger;
+}
+
+@Global()
+@Module({})
+export class AppModule {
+  static of(parts: AppParts): DynamicModule {
+    const { database, encryptionKeys } = parts;
+    const box = new SecretBox(encryptionKeys);
+    const credentials = new CredentialRepository(database, box, parts.credentialWindow);
+    const authenticator = new Authenticator(new AccountRepository(database));
+    const shared = [
+      { provide: Database, useValue: database },
+      { provide: CredentialRepository, useValue: credentials },
+      { provide: OperationRepository, useValue: new OperationRepository(database) },
+      { provide: PushNotificationRepository, useValue: new PushNotificationRepository(database) },
+      { provide: DispatchSignal, useValue: new DispatchSignal(database) },
+      { provide: Authenticator, useValue: authenticator },
+      { provide: PageTokens, useValue: new PageTokens(encryptionKeys) },
+      {
+        provide: PublicUrl,
+        inject: [HttpAdapterHost],
+        useFactory: (host: HttpAdapterHost) =>
+          new PublicUrl(() => parts.publicUrl ?? `http://localhost:${portOf(host)}`),
+      },
+    ];
+    return {
+      module: AppModule,
+      imports: [
+        LoggerModule.forRoot(requestLogging(parts.logger)),
+        OperationsModule,
+        CredentialsModule,
+        PushNotificationsModule,
+        HealthModule,
+      ],
+      providers: [...shared, { provide: APP_FILTER, useClass: ErrorFilter }],
+      exports: shared.map(({ provide }) => provide),
+    };
+  }
+}
+
+function portOf({ httpAdapter }: HttpAdapterHost): number {
+  const { port } = httpAdapter.getHttpServer().address() as { port: number };
+  return port;
+}

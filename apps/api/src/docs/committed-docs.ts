@@ -1,0 +1,32 @@
+import { Database } from '@app/persistence';
+import { Metrics, createLogger } from '@app/platform';
+import { createApp } from '../create-app.js';
+import { errorsPage } from './errors-page.js';
+import { openApiOf } from './openapi.js';
+
+/** The generated files of the repository that come from the api: path from its root → text. */
+export async function committedDocs(): Promise<Record<string, string>> {
+  // Nothing connects before it is asked to, so no database is needed.
+  const database = new Database({
+    url: 'postgres://localhost:1/none',
+    poolSize: 1,
+    applicationName: 'docs',
+  });
+  const app = await createApp({
+    database,
+    encryptionKeys: [{ id: 'docs', key: Buffer.alloc(32) }],
+    credentialWindow: 1,
+    publicUrl: undefined,
+    logger: createLogger({ level: 'silent' }),
+    metrics: new Metrics('api', { defaults: false }),
+  });
+  try {
+    return {
+      'openapi.json': `${JSON.stringify(openApiOf(app), null, 2)}\n`,
+      'docs/errors.md': errorsPage(),
+    };
+  } finally {
+    await app.close();
+    await database.close();
+  }
+}

@@ -1,0 +1,21 @@
+import { ErrorBody } from '@app/contract';
+import { applyDecorators } from '@nestjs/common';
+import { ApiResponse } from '@nestjs/swagger';
+
+const MEANINGS = {
+  400: 'The request breaks the contract; every fault is named.',
+  401: 'Account id or auth token is missing or wrong.',
+  404: 'No such resource in this account.',
+  409: 'The state of the resource does not allow it.',
+  413: 'The body is larger than 10 MB.',
+  503: 'Not now; `Retry-After` says when.',
+} as const;
+
+/** Documents the failures of an endpoint; 401 and 503 go for all. */
+export function ApiErrors(...statuses: (keyof typeof MEANINGS)[]): MethodDecorator {
+  return applyDecorators(
+    ...[...statuses, 401 as const, 503 as const].map((status) =>
+      ApiResponse({ status, description: MEANINGS[status], standardSchema: ErrorBody }),
+    ),
+  );
+}

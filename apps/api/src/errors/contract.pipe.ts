@@ -1,0 +1,16 @@
+import { InvalidRequest } from '@app/domain';
+import { StandardSchemaValidationPipe } from '@nestjs/common';
+import { faultsOf } from './faults.js';
+
+/** Checks each parameter against the schema that its decorator names. */
+export class ContractPipe extends StandardSchemaValidationPipe {
+  constructor() {
+    super({ exceptionFactory: (issues) => new InvalidRequest(faultsOf(issues)) });
+  }
+
+  /**
+   * Nest would silently delete `constructor` and `prototype`, which are fine names for a template's
+   * variable. Fastify's JSON parser refuses what could pollute a prototype.
+   */
+  protected override stripProtoKeys(): void {}
+}

@@ -1,0 +1,67 @@
+import { randomUUID } from 'node:crypto';
+import { STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { answer, answerOf } from '../errors/answer.js';
+import { requestId } from './request-id.js';
+
+const MAX_BODY_BYTES = 10 * 1024 * 1024;
+/** A request must have arrived by then; it keeps slow senders from piling up. */
+const REQUEST_TIMEOUT_MS = 120_000;
+
+/** Fastify as the contract wants it: JSON up to 10 MB, request ids, our own error bodies. */
+export function createAdapter(): FastifyAdapter {
+  const adapter = new FastifyAdapter({
+    bodyLimit: MAX_BODY_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    genReqId: requestId,
+    // A request on a kept-alive connection that comes while we stop is still served.
+    return503OnClosing: false,
+    // Longer than any request line: an over-long id is an unknown id, 404.
+    routerOptions: { maxParamLength: 65_536 },
+    clientErrorHandler: answerClientError,
+    // Called before routing is done, so without hooks and filters.
+    frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
+      const { status, body } = answerOf(error);
+      void reply.status(status).header('x-request-id', request.id).send(body);
+    },
+  });
+  const fastify = adapter.getInstance();
+  // Only JSON: Fastify would take text as well.
+  fastify.removeContentTypeParser('text/plain');
+  fastify.addHook('onRequest', async (request, reply) => {
+    void reply.header('x-request-id', request.id);
+  });
+  return adapter;
+}
+
+/** Node could not even read the request; there is no reply object, only the socket. */
+function answerClientError(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy(error);
+    return;
+  }
+  const { status, body } = answer(
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? 431
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? 408
+        : 400,
+    error.code?.startsWith('HPE_') === true && error.code !== 'HPE_HEADER_OVERFLOW'
+      ? 'This is not HTTP.'
+      : undefined,
+  );
+  const text = JSON.stringify(body);
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+      'content-type: application/json; charset=utf-8',
+      `content-length: ${Buffer.byteLength(text)}`,
+      `x-request-id: ${randomUUID()}`,
+      'connection: close',
+      '',
+      text,
+    ].join('\r\n'),
+  );
+}

@@ -1,0 +1,88 @@
+import {
+  NoQuery,
+  PushNotificationDetail,
+  PushNotificationList,
+  PushNotificationQuery,
+  Send,
+  SendAccepted,
+  toPushNotification,
+  toPushNotificationDetail,
+} from '@app/contract';
+import { formatId } from '@app/domain';
+import type { Uuid } from '@app/domain';
+import { PushNotificationRepository } from '@app/persistence';
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
+import type { FastifyReply } from 'fastify';
+import { AccountId } from '../auth/account-id.js';
+import { ApiErrors } from '../errors/api-errors.js';
+import { idFromPath, notFound } from '../http/id-from-path.js';
+import { PublicUrl } from '../http/public-url.js';
+import { listing } from '../lists/listing.js';
+import { PageTokens } from '../lists/page-tokens.js';
+import { SendService } from './send.service.js';
+import { renderContent } from './templates.js';
+
+@ApiTags('Push notifications')
+@Controller('v1/PushNotifications')
+export class PushNotificationsController {
+  constructor(
+    private readonly sending: SendService,
+    private readonly pushNotifications: PushNotificationRepository,
+    private readonly pageTokens: PageTokens,
+    private readonly publicUrl: PublicUrl,
+  ) {}
+
+  @Post()
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'sendPushNotifications',
+    summary: 'Send to up to 10,000 recipients',
+    description: 'Answered once the operation and every recipient are durable.',
+  })
+  @ApiResponse({ status: 202, description: 'Accepted.', standardSchema: SendAccepted })
+  @ApiErrors(400, 413)
+  async send(
+    @AccountId() accountId: Uuid,
+    @Body({ schema: Send }) body: Send,
+    @Query({ schema: NoQuery }) _query: NoQuery,
+    @Res({ passthrough: true }) reply: FastifyReply,
+  ): Promise<SendAccepted> {
+    const operationId = formatId('operation', await this.sending.accept(accountId, body));
+    const operationLocation = this.publicUrl.of(`Operations/${operationId}`);
+    void reply.header('location', operationLocation);
+    return { operationId, operationLocation };
+  }
+
+  @Get()
+  @ApiOperation({ operationId: 'listPushNotifications', summary: 'Pushes, newest first' })
+  @ApiResponse({ status: 200, description: 'A page.', standardSchema: PushNotificationList })
+  @ApiErrors(400)
+  async list(
+    @AccountId() accountId: Uuid,
+    @Query({ schema: PushNotificationQuery }) query: PushNotificationQuery,
+  ): Promise<PushNotificationList> {
+    const { filter, page, paginate } = listing(this.pageTokens, accountId, 'pushes', query);
+    const found = await this.pushNotifications.list(accountId, filter, page);
+    return {
+      pushNotifications: found.items.map(toPushNotification),
+      pagination: paginate(found),
+    };
+  }
+
+  @Get(':pushNotificationId')
+  @ApiOperation({ operationId: 'fetchPushNotification', summary: 'One push, rendered' })
+  @ApiResponse({ status: 200, description: 'The push.', standardSchema: PushNotificationDetail })
+  @ApiErrors(400, 404)
+  async fetch(
+    @AccountId() accountId: Uuid,
+    @Param('pushNotificationId') pushNotificationId: string,
+    @Query({ schema: NoQuery }) _query: NoQuery,
+  ): Promise<PushNotificationDetail> {
+    const id = idFromPath('pushNotification', pushNotificationId);
+    const { push, settings } = (await this.pushNotifications.find(accountId, id)) ?? notFound();
+    const now = push.scheduledFor ?? push.createdAt;
+    const content = renderContent(settings.content, push.target.variables ?? {}, now);
+    return toPushNotificationDetail(push, content);
+  }
+}

@@ -1,0 +1,57 @@
+import type { Content, Fault } from '@app/domain';
+import { RenderError, TemplateError, compile } from '@app/templating';
+import { MAX_FAULTS } from '../errors/faults.js';
+import { jsonPath } from '../errors/json-path.js';
+
+/** The templates of a content that do not parse, each with its place and position. */
+export function templateFaults(content: Content): Fault[] {
+  const faults: Fault[] = [];
+  const check = (source: string | undefined, path: string[]) => {
+    if (source === undefined || faults.length >= MAX_FAULTS) return;
+    try {
+      compile(source);
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      const { message, line, column } = error;
+      faults.push({
+        message: `The template does not parse: ${message} (line ${line}, column ${column}).`,
+        context: jsonPath(['content', ...path]),
+      });
+    }
+  };
+  check(content.title, ['title']);
+  check(content.body, ['body']);
+  for (const [key, source] of Object.entries(content.data ?? {})) check(source, ['data', key]);
+  return faults;
+}
+
+/**
+ * What the recipient's device gets to see. Rendered text is never stored; the same templates,
+ * variables and instant give the same text again.
+ *
+ * @returns null when it cannot be rendered, which is also why such a push is FAILED.
+ */
+export function renderContent(
+  content: Content,
+  variables: Record<string, string>,
+  now: Date,
+): Content | null {
+  const render = (source: string) => compile(source).render(variables, now);
+  const { title, body, data } = content;
+  try {
+    return {
+      ...(title === undefined ? {} : { title: render(title) }),
+      ...(body === undefined ? {} : { body: render(body) }),
+      ...(data === undefined
+        ? {}
+        : {
+            data: Object.fromEntries(
+              Object.entries(data).map(([key, source]) => [key, render(source)]),
+            ),
+          }),
+    };
+  } catch (error) {
+    if (error instanceof RenderError || error instanceof TemplateError) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,28 @@
+import { z } from 'zod';
+
+/** The body of every answer that is not a success. */
+export const ErrorBody = z
+  .strictObject({
+    code: z.int(),
+    message: z.string(),
+    status: z.int().meta({ description: 'HTTP status.' }),
+    errors: z
+      .array(
+        z.strictObject({
+          code: z.int(),
+          message: z.string(),
+          context: z.string().meta({ description: 'JSONPath.', examples: ['$.to[3].token'] }),
+        }),
+      )
+      .meta({ description: 'One item a fault found, up to 100.' }),
+  })
+  .meta({ id: 'Error' });
+export type ErrorBody = z.output<typeof ErrorBody>;
+
+export const Health = z
+  .strictObject({
+    status: z.enum(['ok', 'unavailable']),
+    checks: z.record(z.string(), z.enum(['ok', 'failed'])),
+  })
+  .meta({ id: 'Health' });
+export type Health = z.output<typeof Health>;

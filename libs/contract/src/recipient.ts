@@ -1,0 +1,48 @@
+import { PROVIDERS } from '@app/domain';
+import { z } from 'zod';
+import { idText } from './ids.js';
+import { isStorable, stringMap } from './text.js';
+
+export const MAX_RECIPIENTS = 10_000;
+
+const variables = stringMap({
+  maxEntries: 100,
+  maxBytes: 32_768,
+  description: 'Values for the templates, at most 100 and 32 KB a recipient.',
+}).optional();
+
+export const TokenRecipient = z
+  .strictObject({
+    token: z
+      .string()
+      .min(1)
+      .max(4_096)
+      // The providers' business beyond this: never check the form of a token.
+      .refine(isStorable, 'The token holds a NUL or half of a surrogate pair.')
+      .meta({ description: 'Device token, opaque.' }),
+    provider: z.enum(PROVIDERS),
+    variables,
+  })
+  .meta({ id: 'TokenRecipient', description: 'One device.' });
+export type TokenRecipient = z.output<typeof TokenRecipient>;
+
+export const UserRecipient = z
+  .strictObject({ userId: idText('user'), variables })
+  .meta({ id: 'UserRecipient', description: 'Every device of a user.' });
+export type UserRecipient = z.output<typeof UserRecipient>;
+
+export const Recipient = z.union([TokenRecipient, UserRecipient]).meta({ id: 'Recipient' });
+export type Recipient = z.output<typeof Recipient>;
+
+/** The length is checked first: nobody makes us look at a million items to refuse them. */
+export const Recipients = z
+  .preprocess((value, ctx) => {
+    if (!Array.isArray(value) || value.length <= MAX_RECIPIENTS) return value;
+    ctx.issues.push({
+      code: 'custom',
+      message: `There are ${value.length} recipients, at most ${MAX_RECIPIENTS} are taken.`,
+      input: undefined,
+    });
+    return z.NEVER;
+  }, z.array(Recipient).min(1, 'At least one recipient is needed.').max(MAX_RECIPIENTS))
+  .meta({ description: 'Who gets it; FCM and APN may be mixed.' });

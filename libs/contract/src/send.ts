@@ -1,0 +1,95 @@
+import { MAX_TTL_SECONDS, PRIORITIES } from '@app/domain';
+import { z } from 'zod';
+import { AppName, id, idText } from './ids.js';
+import { Recipients } from './recipient.js';
+import { byteLength, stringMap, text } from './text.js';
+
+/** More entries than this fit no provider's 4,096 bytes. */
+const MAX_DATA_ENTRIES = 4_096;
+
+export const Content = z
+  .strictObject({
+    title: text().optional().meta({ description: 'Liquid template.' }),
+    body: text()
+      .optional()
+      .meta({ description: 'Liquid template. May be left out when `data` is given.' }),
+    data: stringMap({
+      maxEntries: MAX_DATA_ENTRIES,
+      keyFault: reservedKey,
+      description:
+        'Key and value pairs for the app; values are Liquid templates. Keys may not be `from` or ' +
+        '`message_type`, nor start with `google`, `gcm` or `aps`.',
+    }).optional(),
+  })
+  .superRefine(({ body, data }, ctx) => {
+    // Also called for content that has faults already: `data` may be anything then.
+    const hasData = typeof data === 'object' && data !== null && Object.keys(data).length > 0;
+    if (body === undefined && !hasData) {
+      ctx.addIssue({
+        code: 'custom',
+        message: 'A body is needed unless data is given.',
+        path: ['body'],
+      });
+    }
+  })
+  .meta({
+    id: 'Content',
+    examples: [{ title: 'Hello {{name}}', body: 'Your order {{order}} is on its way.' }],
+  });
+
+/** FCM's reserved words, and `aps`, which is Apple's. */
+function reservedKey(key: string): string | undefined {
+  return /^(from$|message_type$|google|gcm|aps)/.test(key)
+    ? 'This key is reserved by the providers.'
+    : undefined;
+}
+
+export const From = z
+  .strictObject({
+    fcm: id('credential').optional().meta({ description: 'Credential for FCM recipients.' }),
+    apn: id('credential').optional().meta({ description: 'Credential for APN recipients.' }),
+    appName: AppName.optional(),
+  })
+  .superRefine(({ fcm, apn, appName }, ctx) => {
+    const named = fcm !== undefined || apn !== undefined;
+    if (named === (appName !== undefined)) {
+      ctx.addIssue({ code: 'custom', message: 'Give either fcm and/or apn, or appName.' });
+    }
+  })
+  .meta({
+    id: 'From',
+    description:
+      'Credentials by id, or an App whose default credentials are used. Left out: the default App.',
+  });
+export type From = z.output<typeof From>;
+
+export const Send = z
+  .strictObject({
+    to: Recipients,
+    content: Content,
+    from: From.optional(),
+    priority: z.enum(PRIORITIES).default('HIGH'),
+    sound: text()
+      .max(4_096)
+      .nullable()
+      .default(null)
+      .meta({ description: 'Name of the sound, null for none.' }),
+    ttlSeconds: z
+      .int()
+      .min(0)
+      .max(MAX_TTL_SECONDS)
+      .default(MAX_TTL_SECONDS)
+      .meta({ description: 'The push is worth nothing after this long. 0: exactly one attempt.' }),
+    collapseKey: text()
+      .min(1)
+      .refine((value) => byteLength(value) <= 64, 'A collapseKey has at most 64 bytes.')
+      .optional()
+      .meta({ description: 'Replaces an earlier push on the device. At most 64 bytes.' }),
+  })
+  .meta({ id: 'Send' });
+export type Send = z.output<typeof Send>;
+
+export const SendAccepted = z
+  .strictObject({ operationId: idText('operation'), operationLocation: z.url() })
+  .meta({ id: 'SendAccepted' });
+export type SendAccepted = z.output<typeof SendAccepted>;
