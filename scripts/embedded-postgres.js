@@ -391,7 +391,7 @@ async function makeRoles(superUrl, passwords) {
     const known = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE]);
     if (known.rowCount === 0) await client.query(`CREATE DATABASE ${DATABASE} OWNER fanfare_owner`);
     await client.query(`REVOKE ALL ON DATABASE ${DATABASE} FROM PUBLIC`);
-    await client.query(`GRANT CONNECT ON DATABASE ${DATABASE} TO fanfare_app`);
+    await client.query(`GRANT CONNECT, TEMPORARY ON DATABASE ${DATABASE} TO fanfare_app`);
   } finally {
     await client.end();
   }

@@ -17,6 +17,9 @@ import { messageOf, print, run, Sentence } from './sentence.js';
 
 const MIGRATIONS = fileURLToPath(new URL('../prisma/migrations', import.meta.url));
 const QUEUE_SCHEMA = 'bullmq';
+/** As libs/queue/src/jobs.ts names them; a test holds the two together. */
+export const QUEUES = ['deliver-fcm', 'deliver-apn'];
+
 /** Any fixed number: two migrations at once wait for each other. */
 const LOCK = 7_013_266_422;
 
@@ -33,6 +36,7 @@ export async function migrate({ migrateUrl, appUrl = migrateUrl, migrationsDir =
     await client.query('SELECT pg_advisory_lock($1)', [LOCK]);
     const applied = await applyOurs(migrateUrl, migrationsDir);
     const bullmq = await runMigrations(client, QUEUE_SCHEMA);
+    await makeQueueSequences(client);
     await grantRows(client, roleOf(migrateUrl), roleOf(appUrl));
     return { applied, bullmq };
   } finally {
@@ -180,6 +184,20 @@ function listMigrations(baseDir) {
 }
 
 /**
+ * BullMQ makes a sequence with the first job of each queue; the app role may not, and need not.
+ * @param {pg.Client} client
+ */
+async function makeQueueSequences(client) {
+  for (const queue of QUEUES) {
+    const { rows } = await client.query(`SELECT ${QUEUE_SCHEMA}.job_id_seq_name($1) AS name`, [
+      queue,
+    ]);
+    const name = pg.escapeIdentifier(rows[0].name);
+    await client.query(`CREATE SEQUENCE IF NOT EXISTS ${QUEUE_SCHEMA}.${name}`);
+  }
+}
+
+/**
  * Gives the app role rows and nothing more, for the objects of today and those that the owner makes later
  * (the partitions of the coming days).
  * @param {pg.Client} client @param {string} owner @param {string} app
@@ -202,6 +220,9 @@ async function grantRows(client, owner, app) {
       `ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT ${rights} ON ${kind} TO ${role}`,
     ]),
   ]);
+  const { rows } = await client.query('SELECT current_database() AS name');
+  // BullMQ adds jobs in bulk by way of a temporary table.
+  perSchema.push(`GRANT TEMPORARY ON DATABASE ${pg.escapeIdentifier(rows[0].name)} TO ${role}`);
   await client.query('BEGIN');
   for (const statement of perSchema) await client.query(statement);
   await client.query(`REVOKE INSERT, UPDATE, DELETE ON public._prisma_migrations FROM ${role}`);

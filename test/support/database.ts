@@ -105,7 +105,7 @@ function fingerprint(): string {
 /** The rights on a database are not copied from its template. */
 async function restrict(client: pg.Client, name: string): Promise<void> {
   await client.query(`REVOKE ALL ON DATABASE ${name} FROM PUBLIC`);
-  await client.query(`GRANT CONNECT ON DATABASE ${name} TO fanfare_app`);
+  await client.query(`GRANT CONNECT, TEMPORARY ON DATABASE ${name} TO fanfare_app`);
 }
 
 async function asSuperuser(
