@@ -29,7 +29,12 @@ const common = {
 export default {
   projects: [
     { ...common, displayName: 'pure', testRegex: '(?<!medium-|e2e-)spec\\.ts$' },
-    { ...common, displayName: 'medium', testRegex: '\\.medium-spec\\.ts$' },
-    { ...common, displayName: 'e2e', testRegex: '\\.e2e-spec\\.ts$' },
+    {
+      ...common,
+      displayName: 'medium',
+      testRegex: '\\.medium-spec\\.ts$',
+      testTimeout: 30_000,
+    },
+    { ...common, displayName: 'e2e', testRegex: '\\.e2e-spec\\.ts$', testTimeout: 120_000 },
   ],
 };

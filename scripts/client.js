@@ -1,7 +1,7 @@
 /** The few calls of the API that the commands make. */
 import { Sentence } from './sentence.js';
 
-/** @import { Account, ApiClient } from './types.js' */
+/** @import { Account, ApiClient, NewCredential } from './types.js' */
 
 /**
  * @param {string} url of the gateway
@@ -49,7 +49,7 @@ export function apiClient(url, { sid, token }) {
 /**
  * Stores one credential.
  * @param {ApiClient} api
- * @param {{ appName: string, credentialType: 'FCM' | 'APN' | 'APN_SANDBOX', content: Record<string, string> }} credential
+ * @param {NewCredential} credential
  * @returns {Promise<string>} its id
  */
 export async function storeCredential(api, credential) {

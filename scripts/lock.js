@@ -8,7 +8,7 @@ import { linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf } from './sentence.js';
 
-/** @typedef {{ pid: number, born: string }} Owner */
+/** @import { Owner } from './types.js' */
 
 /** @param {number} pid @returns {boolean} */
 export function isAlive(pid) {

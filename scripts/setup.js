@@ -27,12 +27,7 @@ export const ROOT = fileURLToPath(new URL('..', import.meta.url)).replace(/\/$/,
 /** Room for the dependencies, the build and a database that grows a little, in bytes. */
 const ROOM = 2e9;
 
-/**
- * @typedef {object} SetUpOptions
- * @property {string} [root]
- * @property {(line: string) => void} [log]
- * @property {(path: string) => number} [freeBytes] room left where a path lies
- */
+/** @import { SetUpOptions } from './types.js' */
 
 /**
  * Sets up what is missing or stale; two at once in one checkout wait for each other.
@@ -40,9 +35,14 @@ const ROOM = 2e9;
  * @returns {Promise<string>} the Node to run everything else with
  * @throws {Sentence}
  */
-export async function setUp({ root = ROOT, log = print, freeBytes = bytesLeft } = {}) {
+export async function setUp({
+  root = ROOT,
+  log = print,
+  freeBytes = bytesLeft,
+  withoutBuild = false,
+} = {}) {
   checkRoom([root, tmpdir()], freeBytes);
-  const stages = [install, generate, build];
+  const stages = withoutBuild ? [install, generate] : [install, generate, build];
   if (stages.some((stage) => !stage.isDone(root))) {
     const release = await lock(lockFile(root), (pid) =>
       log(`  Waiting for the set-up of process ${pid} …`),

@@ -160,10 +160,42 @@ export interface Gateway {
   kill9(): Promise<void>;
 }
 
+/** An answer as it came; what is in it is checked by its use. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any
+export type Json = any;
+
 export interface ApiClient {
   /** Any answer. */
-  call(method: string, path: string, body?: unknown): Promise<{ status: number; body: any }>;
+  call(method: string, path: string, body?: unknown): Promise<{ status: number; body: Json }>;
   /** The body of a good answer; a Sentence otherwise. */
-  get(path: string): Promise<any>;
-  post(path: string, body: unknown): Promise<any>;
+  get(path: string): Promise<Json>;
+  post(path: string, body: unknown): Promise<Json>;
+}
+
+export interface NewCredential {
+  appName: string;
+  credentialType: 'FCM' | 'APN' | 'APN_SANDBOX';
+  content: Record<string, string>;
+}
+
+export interface SetUpOptions {
+  root?: string;
+  log?: (line: string) => void;
+  /** Room left where a path lies, in bytes. */
+  freeBytes?: (path: string) => number;
+  /** Leave the build to the caller. */
+  withoutBuild?: boolean;
+}
+
+/** How many tests ended how. */
+export interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+/** A process, told apart from a later one with the same number by when it was born. */
+export interface Owner {
+  pid: number;
+  born: string;
 }

@@ -1,51 +1,94 @@
-/** Types of the plain JavaScript in scripts/ for the tests that import it. */
+/**
+ * Types of the plain JavaScript in scripts/ for the tests that import it. They are named by `import()`: an
+ * import declaration in here may not be relative, and `skipLibCheck` would turn it into `any` without a word.
+ */
 
 declare module '*/scripts/embedded-postgres.js' {
-  import type { PostgresOptions, PostgresPasswords, RunningPostgres } from '../../scripts/types.js';
-  export function startPostgres(options?: PostgresOptions): Promise<RunningPostgres>;
-  export function randomPasswords(): PostgresPasswords;
+  export function startPostgres(
+    options?: import('../../scripts/types.js').PostgresOptions,
+  ): Promise<import('../../scripts/types.js').RunningPostgres>;
+  export function randomPasswords(): import('../../scripts/types.js').PostgresPasswords;
   export function freePort(): Promise<number>;
 }
 
 declare module '*/scripts/migrate.js' {
-  import type { Migrated, MigrateOptions } from '../../scripts/types.js';
-  export function migrate(options: MigrateOptions): Promise<Migrated>;
+  export function migrate(
+    options: import('../../scripts/types.js').MigrateOptions,
+  ): Promise<import('../../scripts/types.js').Migrated>;
 }
 
 declare module '*/scripts/redis.js' {
-  import type { RedisOptions, RunningRedis } from '../../scripts/types.js';
-  export function startRedis(options?: RedisOptions): Promise<RunningRedis>;
+  export function startRedis(
+    options?: import('../../scripts/types.js').RedisOptions,
+  ): Promise<import('../../scripts/types.js').RunningRedis>;
 }
 
 declare module '*/scripts/processes.js' {
-  import type {
-    ProcessName,
-    ProcessOptions,
-    ReadyInfo,
-    RunningProcess,
-  } from '../../scripts/types.js';
-  export function startProcess<N extends ProcessName>(
+  export function startProcess<N extends import('../../scripts/types.js').ProcessName>(
     name: N,
-    options: ProcessOptions,
-  ): Promise<RunningProcess<ReadyInfo[N]>>;
+    options: import('../../scripts/types.js').ProcessOptions,
+  ): Promise<
+    import('../../scripts/types.js').RunningProcess<import('../../scripts/types.js').ReadyInfo[N]>
+  >;
 }
 
 declare module '*/scripts/gateway.js' {
-  import type { Account, Gateway, GatewayOptions } from '../../scripts/types.js';
-  export function startGateway(options: GatewayOptions): Promise<Gateway>;
-  export function randomAccount(): Account;
+  export function startGateway(
+    options: import('../../scripts/types.js').GatewayOptions,
+  ): Promise<import('../../scripts/types.js').Gateway>;
+  export function randomAccount(): import('../../scripts/types.js').Account;
   export function randomKeys(): string;
+  export function simulatorEnvironment(
+    simulator: import('../../scripts/types.js').ReadyInfo['simulator'],
+  ): Record<string, string>;
 }
 
 declare module '*/scripts/client.js' {
-  import type { Account, ApiClient } from '../../scripts/types.js';
-  export function apiClient(url: string, account: Account): ApiClient;
+  export function apiClient(
+    url: string,
+    account: import('../../scripts/types.js').Account,
+  ): import('../../scripts/types.js').ApiClient;
   export function storeCredential(
-    api: ApiClient,
-    credential: {
-      appName: string;
-      credentialType: 'FCM' | 'APN' | 'APN_SANDBOX';
-      content: Record<string, string>;
-    },
+    api: import('../../scripts/types.js').ApiClient,
+    credential: import('../../scripts/types.js').NewCredential,
   ): Promise<string>;
+}
+
+declare module '*/scripts/setup.js' {
+  export const ROOT: string;
+  export function setUp(options?: import('../../scripts/types.js').SetUpOptions): Promise<string>;
+  export function nodeOf(root: string, own?: string): string;
+  export function installSentence(exitCode: number, output: string): string;
+}
+
+declare module '*/scripts/lock.js' {
+  export function tryLock(
+    path: string,
+    self?: import('../../scripts/types.js').Owner,
+  ): { release: () => void } | { heldBy: number };
+  export function lock(path: string, onWait?: (pid: number) => void): Promise<() => void>;
+  export function bornAt(pid: number): string;
+}
+
+declare module '*/scripts/installed.js' {
+  export function isInstalled(root: string, system?: { platform: string; arch: string }): boolean;
+}
+
+declare module '*/scripts/postgres-binaries.js' {
+  export const RUN_AS: number | undefined;
+  export function postgresBinaries(options?: { native?: string; uid?: number; temps?: string[] }): {
+    bin: string;
+    moved?: string;
+  };
+  export function dataFolder(
+    wished: string,
+    uid?: number,
+    temps?: string[],
+  ): { dir: string; moved?: string };
+}
+
+declare module '*/scripts/client.js' {
+  import type { Account, ApiClient, NewCredential } from '../../scripts/types.js';
+  export function apiClient(url: string, account: Account): ApiClient;
+  export function storeCredential(api: ApiClient, credential: NewCredential): Promise<string>;
 }
