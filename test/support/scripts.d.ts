@@ -86,9 +86,3 @@ declare module '*/scripts/postgres-binaries.js' {
     temps?: string[],
   ): { dir: string; moved?: string };
 }
-
-declare module '*/scripts/client.js' {
-  import type { Account, ApiClient, NewCredential } from '../../scripts/types.js';
-  export function apiClient(url: string, account: Account): ApiClient;
-  export function storeCredential(api: ApiClient, credential: NewCredential): Promise<string>;
-}

@@ -1,0 +1,161 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { DatabaseLink } from '../support/database-link.js';
+import {
+  BACKENDS,
+  startTestGateway,
+  tokens,
+  type QueueBackend,
+  type TestGateway,
+} from '../support/gateway.js';
+
+/** Promise 1: after 202 nothing is lost, whatever dies. Counted where it arrives: at the provider. */
+
+let gateway: TestGateway | undefined;
+afterEach(async () => {
+  await gateway?.close();
+  gateway = undefined;
+});
+
+const begin = async (
+  backend: QueueBackend,
+  options: Omit<Parameters<typeof startTestGateway>[0] & object, 'backend'> = {},
+): Promise<TestGateway> => {
+  gateway = await startTestGateway({ backend, ...options });
+  await gateway.storeCredentials();
+  return gateway;
+};
+
+const missing = (sent: readonly string[], arrived: ReadonlyMap<string, number>) =>
+  sent.filter((token) => !arrived.has(token));
+
+const processed = async ({ query }: TestGateway, operationId: string): Promise<number> => {
+  void operationId;
+  const [row] = await query('SELECT coalesce(sum(sent + failed), 0)::int AS n FROM operations');
+  return row.n;
+};
+
+describe.each(BACKENDS)('on %s, after 202 nothing is lost', (backend) => {
+  it('when a worker is killed in mid-run', async () => {
+    const run = await begin(backend);
+    const sent = tokens(3_000);
+    const operationId = await run.send(sent);
+    await run.until('a part is sent', async () => (await processed(run, operationId)) > 300);
+    await run.worker.kill9();
+    const before = await processed(run, operationId);
+    expect(before).toBeLessThan(3_000);
+    await run.startWorker();
+    const operation = await run.settled(operationId, 60_000);
+    expect(operation).toMatchObject({ status: 'COMPLETED', stats: { sent: 3_000, failed: 0 } });
+    const arrived = await run.arrived();
+    expect(missing(sent, arrived)).toEqual([]);
+    // What was on the wire and not committed may arrive twice, nothing else.
+    const twice = [...arrived.values()].filter((count) => count > 1);
+    const [lost] = await run.query(
+      'SELECT count(*)::int AS n FROM push_notifications WHERE unknown_count > 0',
+    );
+    expect(twice.length).toBeLessThanOrEqual(lost.n);
+    expect(Math.max(...arrived.values())).toBeLessThanOrEqual(2);
+  });
+
+  it('when the only worker dies before it has taken anything', async () => {
+    const run = await begin(backend);
+    await run.worker.kill9();
+    const sent = tokens(200);
+    const operationId = await run.send(sent);
+    await run.startWorker();
+    await run.settled(operationId);
+    expect(missing(sent, await run.arrived())).toEqual([]);
+    expect((await run.summary()).duplicates).toBe(0);
+  });
+
+  it('when the api is killed right after its commit, before it told anybody', async () => {
+    const link = new DatabaseLink();
+    const run = await begin(backend, { through: (url) => link.through(url) });
+    // The worker goes the same way: only the api sends this.
+    const killed = link.seen('NOTIFY fanfare_dispatch').then(() => run.api.kill9());
+    const sent = tokens(50);
+    const answer = await run.send(sent).catch((error: unknown) => error);
+    await killed;
+    // Whether the caller still got its 202 is open; that the commit counts is not.
+    expect(typeof answer === 'string' || answer instanceof Object).toBe(true);
+    const [operation] = await run.query('SELECT id, total FROM operations');
+    expect(operation.total).toBe(50);
+    await run.until('all is sent', async () => (await processed(run, operation.id)) === 50);
+    expect(missing(sent, await run.arrived())).toEqual([]);
+    expect((await run.summary()).duplicates).toBe(0);
+    await link.close();
+  });
+
+  it('when the queue forgets everything in mid-run', async () => {
+    const run = await begin(backend, { env: { WORKER_CONCURRENCY: '20' } });
+    const sent = tokens(2_000, 'slow.5');
+    const operationId = await run.send(sent);
+    await run.until('a part is sent', async () => (await processed(run, operationId)) > 100);
+    await forget(run);
+    expect(await processed(run, operationId)).toBeLessThan(2_000);
+    const operation = await run.settled(operationId, 60_000);
+    expect(operation.stats).toMatchObject({ sent: 2_000, failed: 0 });
+    expect(missing(sent, await run.arrived())).toEqual([]);
+    expect((await run.summary()).duplicates).toBe(0);
+  });
+
+  it('when the providers are down, and goes on when they are back', async () => {
+    const run = await begin(backend);
+    const first = await run.send(tokens(20));
+    await run.settled(first);
+    await run.control('PUT', '/behaviour', { down: true });
+    const sent = tokens(300, 'ok', 1_000);
+    const operationId = await run.send(sent);
+    await run.until('it was tried', async () => /not-sent|unknown/.test(await outcomes(run)));
+    expect((await run.client.get(`/v1/PushNotifications/Operations/${operationId}`)).status).toBe(
+      'PROCESSING',
+    );
+    await run.control('PUT', '/behaviour', { down: false });
+    const operation = await run.settled(operationId, 90_000);
+    expect(operation.stats).toMatchObject({ sent: 300, failed: 0 });
+    expect(missing(sent, await run.arrived())).toEqual([]);
+  });
+});
+
+const onRedis = BACKENDS.includes('redis') ? describe : describe.skip;
+
+onRedis('on redis, after 202 nothing is lost', () => {
+  it('when Redis is killed and comes back empty', async () => {
+    const run = await begin('redis');
+    const sent = tokens(2_000);
+    const operationId = await run.send(sent);
+    await run.until('a part is sent', async () => (await processed(run, operationId)) > 100);
+    await run.redis?.kill9();
+    // The api does not need Redis to accept.
+    const later = tokens(100, 'ok', 5_000);
+    const second = await run.send(later);
+    await run.redis?.restart();
+    await run.settled(operationId, 60_000);
+    await run.settled(second, 60_000);
+    expect(missing([...sent, ...later], await run.arrived())).toEqual([]);
+  });
+});
+
+/** As an operator's FLUSHALL or TRUNCATE would. */
+async function forget(run: TestGateway): Promise<void> {
+  if (run.redis !== undefined) {
+    const { Redis } = await import('ioredis');
+    const redis = new Redis(run.redis.url);
+    await redis.flushall();
+    await redis.quit();
+    return;
+  }
+  const owner = new pg.Client({ connectionString: run.database.ownerUrl });
+  await owner.connect();
+  await owner.query('TRUNCATE bullmq.job CASCADE');
+  await owner.end();
+}
+
+async function outcomes(run: TestGateway): Promise<string> {
+  const rows = await run.query(
+    `SELECT DISTINCT attempt->>'outcome' AS outcome
+     FROM push_notifications, jsonb_array_elements(attempts) AS attempt`,
+  );
+  return rows.map(({ outcome }) => outcome).join(' ');
+}
