@@ -199,3 +199,13 @@ export interface Owner {
   pid: number;
   born: string;
 }
+
+/** What `.data/dev.json` holds. */
+export interface DevSecrets {
+  accountSid: string;
+  authToken: string;
+  encryptionKeys: string;
+  postgres: PostgresPasswords;
+  /** Ids of what the first start has stored. */
+  seeded?: { fcm?: string; apn?: string; operation?: string };
+}
