@@ -1,0 +1,32 @@
+import { describe, expect, it } from '@jest/globals';
+import { QuotaWatch } from './quota-watch.js';
+
+describe('QuotaWatch', () => {
+  it('takes three different tokens within ten seconds for the project', () => {
+    const watch = new QuotaWatch();
+    expect([watch.note('a', 0), watch.note('b', 5_000), watch.note('c', 10_000)]).toEqual([
+      false,
+      false,
+      true,
+    ]);
+  });
+
+  it('takes one token, however often, for one device', () => {
+    const watch = new QuotaWatch();
+    expect([1, 2, 3, 4].map((t) => watch.note('a', t))).not.toContain(true);
+  });
+
+  it('forgets what is older', () => {
+    const watch = new QuotaWatch();
+    watch.note('a', 0);
+    watch.note('b', 9_000);
+    expect(watch.note('c', 10_001)).toBe(false);
+    expect(watch.note('d', 10_002)).toBe(true);
+  });
+
+  it('holds no more than it needs', () => {
+    const watch = new QuotaWatch();
+    for (let i = 0; i < 1_000; i += 1) watch.note(`t${i}`, 0);
+    expect((watch as unknown as { seen: Map<string, number> }).seen.size).toBe(3);
+  });
+});
