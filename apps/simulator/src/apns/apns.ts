@@ -24,7 +24,8 @@ export class Apns {
     const { name, stage } = this.options;
     const asked = first(exchange.headers['apns-id']);
     const apnsId = asked !== undefined && isUuid(asked) ? asked : randomUUID();
-    const subject: Subject = { provider: name, token: '', id: asked ?? null };
+    const subject: Subject = { provider: name, token: '', id: null };
+    if (asked !== undefined) subject.id = copy(asked);
 
     const fault = this.check(exchange, subject);
     if (fault !== undefined) {
@@ -42,7 +43,7 @@ export class Apns {
   private check(exchange: Exchange, subject: Subject): ApnsReason | undefined {
     const token = deviceToken(exchange.path);
     if (token === undefined) return 'BadPath';
-    subject.token = token;
+    subject.token = copy(token);
     if (exchange.method !== 'POST') return 'MethodNotAllowed';
 
     const caller = this.authenticate(exchange);
@@ -94,4 +95,12 @@ function deviceToken(path: string): string | undefined {
   } catch {
     return '';
   }
+}
+
+/**
+ * A string of our own. Header values live outside of V8's heap, in buffers of the HTTP/2 library
+ * that are several times as large, and a part of one keeps all of it: the ledger must not.
+ */
+function copy(text: string): string {
+  return Buffer.from(text).toString();
 }
