@@ -24,7 +24,6 @@ export type Bearer = { authorization: string } | { outcome: Outcome };
  * endpoint is left alone for a while and everybody gets the same outcome.
  */
 export class AccessTokens {
-  private jwt: JWT;
   private authorization = '';
   private expiresAt = 0;
   private refreshAt = 0;
@@ -37,9 +36,7 @@ export class AccessTokens {
     private readonly account: FcmCredentialContent,
     private readonly transporter: Gaxios,
     private readonly clock: Clock,
-  ) {
-    this.jwt = this.newJwt();
-  }
+  ) {}
 
   /** The header value when no waiting is needed, as on all but the first request of an hour. */
   ready(): string | undefined {
@@ -73,8 +70,6 @@ export class AccessTokens {
     if (authorization !== this.authorization) return;
     this.authorization = '';
     this.expiresAt = 0;
-    // The library has no way to drop a cached token.
-    this.jwt = this.newJwt();
   }
 
   private refresh(): Promise<void> {
@@ -85,14 +80,11 @@ export class AccessTokens {
   }
 
   private async mint(): Promise<void> {
-    const { jwt } = this;
     try {
-      const { token } = await jwt.getAccessToken();
-      // A 401 may have dropped the token while it was being refreshed.
-      if (jwt !== this.jwt) return;
+      // The library has no way to drop or replace a cached token: each `JWT` is used once.
+      const { access_token: token, expiry_date: expiresAt } = await this.newJwt().authorize();
       const now = this.clock.now().getTime();
-      const expiresAt = jwt.credentials.expiry_date ?? 0;
-      if (!token || expiresAt <= now) throw new Error('The token endpoint sent no usable token');
+      if (!token || !expiresAt || expiresAt <= now) throw new Error('No usable token was sent');
       this.authorization = `Bearer ${token}`;
       this.expiresAt = expiresAt;
       this.refreshAt = expiresAt - Math.min(REFRESH_EARLY_MS, (expiresAt - now) / 2);
@@ -115,7 +107,6 @@ export class AccessTokens {
       ...(this.account.privateKeyId === undefined ? {} : { keyId: this.account.privateKeyId }),
       scopes: [SCOPE],
       transporter: this.transporter,
-      eagerRefreshThresholdMillis: REFRESH_EARLY_MS,
     });
   }
 }
@@ -136,9 +127,10 @@ export function tokenFailure(error: unknown, now: Date): Outcome {
       (typeof description === 'string' ? description.slice(0, 300) : describe(status, failed)),
   };
   if (code !== undefined && REFUSALS.has(code)) return { kind: 'credential', ...said };
-  const headers = response?.['headers'];
-  const asked = headers instanceof Headers ? headers.get('retry-after') : undefined;
-  const afterMs = retryAfterMs(asked ?? undefined, now);
+  // Not the global `Headers`: the library brings its own fetch.
+  const headers = response?.['headers'] as { get?: (name: string) => unknown } | undefined;
+  const asked = headers?.get?.('retry-after');
+  const afterMs = retryAfterMs(typeof asked === 'string' ? asked : undefined, now);
   return {
     kind: 'retry',
     scope: 'credential',

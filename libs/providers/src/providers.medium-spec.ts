@@ -1,0 +1,242 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { startSimulator } from '../../../apps/simulator/src/simulator.js';
+import type { Simulator } from '../../../apps/simulator/src/simulator.js';
+import { push } from '../test/push.js';
+import { parseApnCredential, parseFcmCredential } from './checks.js';
+import { MemoryApnsTokenStore, createProviders } from './index.js';
+import type { ApnCredential, FcmCredential, Message, Providers } from './index.js';
+
+const MINUTE = 60_000;
+
+let simulator: Simulator;
+let providers: Providers;
+let ahead: number;
+let warnings: unknown[];
+const clock = { now: () => new Date(Date.now() + ahead) };
+
+beforeEach(async () => {
+  simulator = await startSimulator();
+  ahead = 0;
+  warnings = [];
+  providers = replica(new MemoryApnsTokenStore(clock));
+});
+
+afterEach(async () => {
+  await Promise.all([providers.FCM.close(), providers.APN.close()]);
+  await simulator.stop();
+});
+
+function replica(apnsTokens: MemoryApnsTokenStore): Providers {
+  const { fcmOrigin, tokenUrl, apnsOrigin, apnsSandboxOrigin, ca } = simulator;
+  return createProviders(
+    {
+      fcmOrigin,
+      googleTokenUrl: tokenUrl,
+      apnsOrigin,
+      apnsSandboxOrigin,
+      ca,
+      requestTimeoutMs: 5_000,
+      pingIntervalMs: 30_000,
+      pingTimeoutMs: 5_000,
+    },
+    { apnsTokens, clock, warn: (message) => warnings.push(message) },
+  );
+}
+
+async function fcmCredential(name?: string, id = 'f'): Promise<FcmCredential> {
+  const parsed = parseFcmCredential((await simulator.credentials(name)).fcm);
+  if ('faults' in parsed) throw new Error(JSON.stringify(parsed.faults));
+  return { id, version: 1, type: 'FCM', content: parsed.content };
+}
+
+async function apnCredential(
+  type: ApnCredential['type'] = 'APN',
+  id = 'a',
+): Promise<ApnCredential> {
+  const parsed = parseApnCredential((await simulator.credentials()).apnToken);
+  if ('faults' in parsed) throw new Error(JSON.stringify(parsed.faults));
+  return { id, version: 1, type, content: parsed.content };
+}
+
+function to(token: string, wish: Partial<Message> = {}): Message {
+  return push({ token, expiresAt: new Date(Date.now() + 3_600_000), ...wish });
+}
+
+const kinds = (outcomes: { kind: string }[]) => [...new Set(outcomes.map(({ kind }) => kind))];
+
+describe('FCM', () => {
+  it('mints one access token for a burst', async () => {
+    const credential = await fcmCredential();
+    const all = Array.from({ length: 200 }, (_, i) => providers.FCM.send(credential, to(`t${i}`)));
+    expect(kinds(await Promise.all(all))).toEqual(['accepted']);
+    expect(simulator.mints()).toBe(1);
+  });
+
+  it('drops a refused access token once and sends once more', async () => {
+    const credential = await fcmCredential();
+    await providers.FCM.send(credential, to('first'));
+    simulator.forgetAccessTokens();
+    const all = Array.from({ length: 50 }, (_, i) => providers.FCM.send(credential, to(`t${i}`)));
+    expect(kinds(await Promise.all(all))).toEqual(['accepted']);
+    expect(simulator.mints()).toBe(2);
+  });
+
+  it('pauses the credential when the new token is refused too', async () => {
+    const outcome = await providers.FCM.send(await fcmCredential(), to('sim.expiredjwt.x2'));
+    expect(outcome).toMatchObject({ kind: 'credential', status: 401 });
+    expect(simulator.mints()).toBe(2);
+  });
+
+  it('slows the whole credential when three devices hit a quota', async () => {
+    const credential = await fcmCredential();
+    const scopes: unknown[] = [];
+    for (const device of ['a', 'a', 'b', 'c']) {
+      const outcome = await providers.FCM.send(credential, to(`sim.throttle.1.9.${device}`));
+      scopes.push('scope' in outcome && outcome.scope);
+    }
+    expect(scopes).toEqual(['device', 'device', 'device', 'credential']);
+  });
+
+  it.each([
+    [400, 'invalid_grant', 'credential'],
+    [503, 'unavailable', 'retry'],
+  ])('answers a token endpoint that says %d %s with %s', async (status, error, kind) => {
+    simulator.behave({ tokenEndpoint: { status, error } });
+    const outcome = await providers.FCM.send(await fcmCredential(), to('x'));
+    expect(outcome).toMatchObject({ kind });
+    expect(simulator.ledger.summary().requests).toBe(0);
+  });
+
+  it('refuses a project of somebody else without touching the token', async () => {
+    const mine = await fcmCredential();
+    const theirs = await fcmCredential('other');
+    const mixed = { ...mine, content: { ...mine.content, projectId: theirs.content.projectId } };
+    expect(await providers.FCM.send(mixed, to('x'))).toMatchObject({ kind: 'credential' });
+  });
+
+  it('keeps two accounts apart', async () => {
+    const one = await fcmCredential('one', '1');
+    const two = await fcmCredential('two', '2');
+    const all = [one, two].map((credential) => providers.FCM.send(credential, to('x')));
+    expect(kinds(await Promise.all(all))).toEqual(['accepted']);
+    expect(simulator.mints()).toBe(2);
+  });
+
+  it.each(['token', 'topic', 'condition'])(
+    'sends nothing that sets %s by override',
+    async (field) => {
+      const message = to('x', { overrides: { fcm: { [field]: 'y' } } });
+      expect(await providers.FCM.send(await fcmCredential(), message)).toMatchObject({
+        kind: 'payload',
+        reason: 'override',
+      });
+      expect(simulator.connections().fcm.opened).toBe(0);
+    },
+  );
+});
+
+describe('APNs', () => {
+  it('shows one token from two replicas, in both environments, after a restart too', async () => {
+    const store = new MemoryApnsTokenStore(clock);
+    const replicas = [replica(store), replica(store), replica(store)];
+    const outcomes = [];
+    for (const { APN } of replicas) {
+      outcomes.push(await APN.send(await apnCredential('APN'), to('x')));
+      outcomes.push(await APN.send(await apnCredential('APN_SANDBOX'), to('x')));
+      await APN.close();
+    }
+    expect(kinds(outcomes)).toEqual(['accepted']);
+    const bearers = simulator.ledger
+      .find({ token: 'x' })
+      .map(({ request }) => request?.headers['authorization']);
+    expect(bearers).toHaveLength(6);
+    expect(new Set(bearers).size).toBe(1);
+  });
+
+  it('signs anew once when Apple calls a token of over 20 minutes expired', async () => {
+    const credential = await apnCredential();
+    ahead = -30 * MINUTE;
+    await providers.APN.send(credential, to('x'));
+    ahead = 0;
+    const all = [1, 2, 3].map((n) => providers.APN.send(credential, to(`sim.expiredjwt.${n}`)));
+    expect(kinds(await Promise.all(all))).toEqual(['accepted']);
+  });
+
+  it('pauses the credential when the new token is refused too', async () => {
+    const credential = await apnCredential();
+    ahead = -30 * MINUTE;
+    await providers.APN.send(credential, to('x'));
+    ahead = 0;
+    expect(await providers.APN.send(credential, to('sim.expiredjwt.x2'))).toMatchObject({
+      kind: 'credential',
+      reason: 'ExpiredProviderToken',
+    });
+    expect(simulator.ledger.find({ token: 'sim.expiredjwt.x2' })).toHaveLength(2);
+  });
+
+  it('says that a clock is wrong when a young token is called expired', async () => {
+    const outcome = await providers.APN.send(await apnCredential(), to('sim.expiredjwt'));
+    expect(outcome).toMatchObject({ kind: 'credential' });
+    expect(outcome).toHaveProperty('message', expect.stringContaining('clock'));
+    expect(simulator.ledger.find({ token: 'sim.expiredjwt' })).toHaveLength(1);
+  });
+
+  it.each(['sim.answer.503.Shutdown', 'sim.answer.400.IdleTimeout'])(
+    'leaves the connection that answered %s',
+    async (token) => {
+      const credential = await apnCredential();
+      await providers.APN.send(credential, to(token));
+      expect(await providers.APN.send(credential, to('x'))).toMatchObject({ kind: 'accepted' });
+      expect(simulator.connections().apns.opened).toBe(2);
+    },
+  );
+
+  it('blames a push that names its own type for its topic', async () => {
+    const overrides = { apn: { headers: { 'apns-push-type': 'alert' } } };
+    const message = to('sim.answer.400.BadTopic', { overrides });
+    expect(await providers.APN.send(await apnCredential(), message)).toMatchObject({
+      kind: 'payload',
+    });
+  });
+
+  it('warns of a fault of our own', async () => {
+    await providers.APN.send(await apnCredential(), to('sim.answer.404.BadPath'));
+    expect(warnings).toHaveLength(1);
+  });
+
+  it.each([
+    [{ headers: { authorization: 'bearer x' } }],
+    [{ headers: { 'apns-topic': 'com.other' } }],
+    [{ headers: { ':path': '/3/device/other' } }],
+    [{ headers: { 'apns-id': 'x' } }],
+    [{ headers: { 'apns-collapse-id': 'a\r\nb: c' } }],
+  ])('opens no stream for the override %j', async (apn) => {
+    const outcome = await providers.APN.send(
+      await apnCredential(),
+      to('x', { overrides: { apn } }),
+    );
+    expect(outcome).toMatchObject({ kind: 'payload' });
+    expect(simulator.connections().apns.opened).toBe(0);
+  });
+
+  it('opens no stream for a collapse key that a header cannot carry', async () => {
+    const outcome = await providers.APN.send(
+      await apnCredential(),
+      to('x', { collapseKey: 'ключ' }),
+    );
+    expect(outcome).toMatchObject({ kind: 'payload', reason: 'invalid-header' });
+  });
+});
+
+describe('many credentials', () => {
+  it('keep at most 200 clients open, and each still sends', async () => {
+    const credential = await apnCredential();
+    for (let i = 0; i < 230; i += 1) {
+      const outcome = await providers.APN.send({ ...credential, id: `c${i}` }, to('x'));
+      expect(outcome.kind).toBe('accepted');
+    }
+    const { opened, open } = simulator.connections().apns;
+    expect(opened).toBe(230);
+    expect(open.length).toBeLessThanOrEqual(205);
+  }, 20_000);
+});
