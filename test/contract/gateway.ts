@@ -36,6 +36,8 @@ export interface Gateway {
   client: Client;
   /** A client of another, new account. */
   otherAccount(): Promise<Client>;
+  /** Stops the api alone; the database stays. */
+  stopApi(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -45,7 +47,12 @@ export interface Gateway {
  * @param through changes DATABASE_URL, for a test that stands between api and database.
  */
 export async function startGateway(
-  options: { through?: (url: string) => Promise<string>; env?: Record<string, string> } = {},
+  options: {
+    through?: (url: string) => Promise<string>;
+    env?: Record<string, string>;
+    /** Every line logged is added to it. */
+    log?: string[];
+  } = {},
 ): Promise<Gateway> {
   const database = await createTestDatabase();
   const sid = formatAccountId(newId());
@@ -54,14 +61,18 @@ export async function startGateway(
     PORT: '0',
     METRICS_PORT: '0',
     HOST: '127.0.0.1',
-    LOG_LEVEL: 'silent',
     DATABASE_URL: (await options.through?.(database.appUrl)) ?? database.appUrl,
     ENCRYPTION_KEYS: `test:${randomBytes(32).toString('base64')}`,
     BOOTSTRAP_ACCOUNT_SID: sid,
     BOOTSTRAP_AUTH_TOKEN: token,
     ...options.env,
   });
-  const api = await startApi(config, createLogger({ level: config.logLevel }));
+  const { log } = options;
+  const logger =
+    log === undefined
+      ? createLogger({ level: 'silent' })
+      : createLogger({ level: 'trace' }, { write: (line) => void log.push(line) });
+  const api = await startApi(config, logger);
   const origin = `http://127.0.0.1:${api.port}`;
   return {
     origin,
@@ -69,6 +80,7 @@ export async function startGateway(
     database,
     client: clientOf(origin, sid, token),
     otherAccount: () => otherAccount(origin, database.appUrl),
+    stopApi: () => api.stop(),
     stop: async () => {
       await api.stop();
       await database.drop();

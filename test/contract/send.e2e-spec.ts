@@ -7,9 +7,9 @@ import {
   ResourceAccepted,
   SendAccepted,
 } from '@app/contract';
-import pg from 'pg';
 import { apnContent, fcmContent, startGateway, storeCredential } from './gateway.js';
 import type { Client, Gateway } from './gateway.js';
+import { withPushesLocked } from './locked-pushes.js';
 
 let gateway: Gateway;
 let client: Client;
@@ -128,38 +128,20 @@ describe('POST /v1/PushNotifications', () => {
   });
 
   it('answers only after the commit', async () => {
-    const blocker = new pg.Client({ connectionString: gateway.database.ownerUrl });
-    await blocker.connect();
-    try {
-      await blocker.query('BEGIN');
-      await blocker.query('LOCK TABLE push_notifications IN ACCESS EXCLUSIVE MODE');
+    await withPushesLocked(gateway.database.ownerUrl, async (unlock) => {
       let answered = false;
       const sending = client
         .post('/v1/PushNotifications', { to: recipients(1), content: { body: 'B' } })
-        .then((answer) => {
-          answered = true;
-          return answer;
-        });
-      await untilSomebodyWaits(blocker);
-      // An answer that left before the statement has arrived by the time another request is done.
-      await fetch(`${gateway.origin}/health/live`);
-      expect(answered).toBe(false);
-      await blocker.query('COMMIT');
+        .finally(() => (answered = true));
+      await unlock(async () => {
+        // An answer that left before the statement has arrived by the time another request is done.
+        await fetch(`${gateway.origin}/health/live`);
+        expect(answered).toBe(false);
+      });
       expect((await sending).status).toBe(202);
-    } finally {
-      await blocker.end();
-    }
+    });
   });
 });
-
-async function untilSomebodyWaits(client: pg.Client): Promise<void> {
-  for (;;) {
-    const { rowCount } = await client.query(
-      `SELECT 1 FROM pg_locks WHERE NOT granted AND relation = 'push_notifications'::regclass`,
-    );
-    if (rowCount !== 0) return;
-  }
-}
 
 describe('credentials', () => {
   it('are accepted, located and readable without their secret', async () => {

@@ -5,6 +5,7 @@ import { Metrics, startMetricsServer } from '@app/platform';
 import type { Config, Logger } from '@app/platform';
 import { hashToken } from './auth/authenticator.js';
 import { createApp } from './create-app.js';
+import { PublicUrl } from './http/public-url.js';
 
 export interface RunningApi {
   port: number;
@@ -38,6 +39,8 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
     });
     stops.push(() => app.close());
     await app.listen(http.port, http.host);
+    const { port } = app.getHttpServer().address() as AddressInfo;
+    app.get(PublicUrl).listensOn(port);
     const metricsServer = await startMetricsServer({
       host: http.host,
       port: http.metricsPort,
@@ -46,7 +49,6 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
       logger,
     });
     stops.push(() => metricsServer.close());
-    const { port } = app.getHttpServer().address() as AddressInfo;
     return { port, metricsPort: metricsServer.port, stop };
   } catch (error) {
     await stop();

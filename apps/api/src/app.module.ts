@@ -1,6 +1,6 @@
 import type { DynamicModule } from '@nestjs/common';
 import { Global, Module } from '@nestjs/common';
-import { APP_FILTER, HttpAdapterHost } from '@nestjs/core';
+import { APP_FILTER } from '@nestjs/core';
 import {
   AccountRepository,
   CredentialRepository,
@@ -48,12 +48,7 @@ export class AppModule {
       { provide: DispatchSignal, useValue: new DispatchSignal(database) },
       { provide: Authenticator, useValue: authenticator },
       { provide: PageTokens, useValue: new PageTokens(encryptionKeys) },
-      {
-        provide: PublicUrl,
-        inject: [HttpAdapterHost],
-        useFactory: (host: HttpAdapterHost) =>
-          new PublicUrl(() => parts.publicUrl ?? `http://localhost:${portOf(host)}`),
-      },
+      { provide: PublicUrl, useValue: new PublicUrl(parts.publicUrl) },
     ];
     return {
       module: AppModule,
@@ -68,9 +63,4 @@ export class AppModule {
       exports: shared.map(({ provide }) => provide),
     };
   }
-}
-
-function portOf({ httpAdapter }: HttpAdapterHost): number {
-  const { port } = httpAdapter.getHttpServer().address() as { port: number };
-  return port;
 }

@@ -12,7 +12,7 @@ export class ErrorFilter implements ExceptionFilter {
   catch(error: unknown, host: ArgumentsHost): void {
     const reply = host.switchToHttp().getResponse<FastifyReply>();
     const { status, headers, body, unexpected } = answerOf(error);
-    if (unexpected) this.logger.error({ err: error, reqId: reply.request.id }, 'Request failed');
+    if (unexpected) this.logger.error({ err: error }, 'Request failed');
     void reply.status(status).headers(headers).send(body);
   }
 }

@@ -5,6 +5,13 @@ import { RequestMethod } from '@nestjs/common';
 import type { LoggerService } from '@nestjs/common';
 import type { Params } from 'nestjs-pino';
 
+interface LoggedRequest {
+  method: string;
+  url: string;
+  /** Nest's middleware changes `url`. */
+  originalUrl?: string;
+}
+
 /**
  * One line a request: id, method, path, status, time. Never headers, bodies or query strings: they
  * hold auth tokens, device tokens and page tokens.
@@ -16,11 +23,13 @@ export function requestLogging(logger: Logger): Params {
     pinoHttp: {
       logger,
       quietReqLogger: true,
+      // Else pino-http's own serializers run first and copy whatever hangs on an error.
+      wrapSerializers: false,
       serializers: {
         err: serializeError,
-        req: (request: { method: string; url: string }) => ({
-          method: request.method,
-          path: request.url.split('?', 1)[0],
+        req: ({ method, url, originalUrl = url }: LoggedRequest) => ({
+          method,
+          path: originalUrl.split('?', 1)[0],
         }),
         res: (response: { statusCode: number }) => ({ statusCode: response.statusCode }),
       },

@@ -1,0 +1,89 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Credential, CredentialType, ProviderKind } from '@app/domain';
+import { chooseCredentials, selectorOf } from './choose-credentials.js';
+
+const credential = (id: string, credentialType: CredentialType, appName = 'shop'): Credential => ({
+  id,
+  appName,
+  credentialType,
+  isDefault: true,
+  fingerprint: '',
+  expiresAt: null,
+  createdAt: new Date(0),
+  updatedAt: new Date(0),
+});
+const fcm = credential('f', 'FCM');
+const apn = credential('a', 'APN');
+const sandbox = credential('s', 'APN_SANDBOX');
+const both = new Set<ProviderKind>(['FCM', 'APN']);
+const only = (provider: ProviderKind) => new Set([provider]);
+
+const contexts = (chosen: ReturnType<typeof chooseCredentials>) =>
+  'faults' in chosen ? chosen.faults.map(({ context }) => context) : chosen;
+
+describe('selectorOf', () => {
+  it('asks for what from names, else for the default App', () => {
+    expect(selectorOf(undefined)).toEqual({ defaultApp: true });
+    expect(selectorOf({ appName: 'shop' })).toEqual({ appName: 'shop' });
+    expect(selectorOf({ fcm: 'f' })).toEqual({ credentialIds: ['f'] });
+    expect(selectorOf({ fcm: 'f', apn: 'a' })).toEqual({ credentialIds: ['f', 'a'] });
+  });
+});
+
+describe('chooseCredentials', () => {
+  it('takes the named ones', () => {
+    const chosen = chooseCredentials({ fcm: 'f', apn: 's' }, [sandbox, fcm], both);
+    expect(chosen).toEqual({ credentials: { FCM: 'f', APN: 's' } });
+  });
+
+  it('takes the defaults, production before sandbox', () => {
+    for (const from of [undefined, { appName: 'shop' }]) {
+      expect(chooseCredentials(from, [sandbox, apn, fcm], both)).toEqual({
+        credentials: { FCM: 'f', APN: 'a' },
+      });
+      expect(chooseCredentials(from, [sandbox], only('APN'))).toEqual({
+        credentials: { APN: 's' },
+      });
+    }
+  });
+
+  it('takes no more than to needs', () => {
+    expect(chooseCredentials(undefined, [apn, fcm], only('FCM'))).toEqual({
+      credentials: { FCM: 'f' },
+    });
+    expect(chooseCredentials(undefined, [fcm], new Set())).toEqual({ credentials: {} });
+  });
+
+  it('refuses an unknown credential at its member', () => {
+    expect(contexts(chooseCredentials({ fcm: 'f', apn: 'x' }, [fcm], both))).toEqual([
+      '$.from.apn',
+    ]);
+    expect(contexts(chooseCredentials({ fcm: 'x' }, [], only('FCM')))).toEqual(['$.from.fcm']);
+  });
+
+  it('refuses a credential whose type does not fit its member', () => {
+    expect(contexts(chooseCredentials({ fcm: 'a' }, [apn], only('FCM')))).toEqual(['$.from.fcm']);
+    expect(contexts(chooseCredentials({ apn: 'f' }, [fcm], only('APN')))).toEqual(['$.from.apn']);
+    expect(contexts(chooseCredentials({ fcm: 'f', apn: 'f' }, [fcm], both))).toEqual([
+      '$.from.apn',
+    ]);
+  });
+
+  it('refuses credentials of two Apps', () => {
+    const other = credential('a', 'APN', 'other');
+    expect(contexts(chooseCredentials({ fcm: 'f', apn: 'a' }, [fcm, other], both))).toEqual([
+      '$.from',
+    ]);
+  });
+
+  it('mixes nothing of the default App in', () => {
+    expect(contexts(chooseCredentials({ fcm: 'f' }, [fcm], both))).toEqual(['$.from']);
+  });
+
+  it('refuses an App that is not there or lacks a provider', () => {
+    expect(contexts(chooseCredentials({ appName: 'nope' }, [], both))).toEqual(['$.from.appName']);
+    expect(contexts(chooseCredentials(undefined, [], both))).toEqual(['$.from']);
+    expect(contexts(chooseCredentials(undefined, [fcm], both))).toEqual(['$.from']);
+    expect(contexts(chooseCredentials({ appName: 'shop' }, [apn], both))).toEqual(['$.from']);
+  });
+});
