@@ -27,14 +27,11 @@ const common = {
 
 /** Three sizes of test, told apart by name; see CONTRIBUTING.md. */
 export default {
+  // Jest knows one for all projects only: what hangs ends, what is slow on a busy machine does not.
+  testTimeout: 120_000,
   projects: [
     { ...common, displayName: 'pure', testRegex: '(?<!medium-|e2e-)spec\\.ts$' },
-    {
-      ...common,
-      displayName: 'medium',
-      testRegex: '\\.medium-spec\\.ts$',
-      testTimeout: 30_000,
-    },
-    { ...common, displayName: 'e2e', testRegex: '\\.e2e-spec\\.ts$', testTimeout: 120_000 },
+    { ...common, displayName: 'medium', testRegex: '\\.medium-spec\\.ts$' },
+    { ...common, displayName: 'e2e', testRegex: '\\.e2e-spec\\.ts$' },
   ],
 };
