@@ -1,0 +1,463 @@
+import { randomUUID } from 'node:crypto';
+import { setImmediate as immediate } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { createLogger } from '@app/platform';
+import { Redis } from 'ioredis';
+import pg from 'pg';
+import { createTestDatabase } from '../../../test/support/database.js';
+import type { TestDatabase } from '../../../test/support/database.js';
+import { startTestRedis } from '../../../test/support/redis.js';
+import { QueueUnavailable, countJobs } from './connection.js';
+import type { QueueConnection } from './connection.js';
+import { createDeliveryConsumer } from './consumer.js';
+import type { DeliveryConsumer, DeliveryProcessor } from './consumer.js';
+import { createQueueConnection } from './create-connection.js';
+import { DELIVER_APN, DELIVER_FCM } from './jobs.js';
+import type { DeliveryToEnqueue, QueueName } from './jobs.js';
+import { DeliveryProducer } from './producer.js';
+
+// What the product relies on, on both backends.
+
+const logger = createLogger({ level: 'silent' });
+const LOCK_MS = 500;
+const STALLED_MS = 250;
+const TIMEOUT_MS = 5_000;
+
+interface Backend {
+  canCut: boolean;
+  start(): Promise<void>;
+  connect(): Promise<QueueConnection>;
+  /** The queue's server forgets everything. */
+  lose(): Promise<void>;
+  /** Every connection to it breaks. */
+  cut(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+const redis = await startTestRedis();
+afterAll(() => redis?.stop());
+/** Not the server of REDIS_URL, where others may have keys and connections. */
+const ours = redis?.pid !== undefined;
+
+function redisBackend(): Backend {
+  const prefix = `test-${randomUUID()}`.slice(0, 32);
+  let admin: Redis;
+  return {
+    canCut: ours,
+    start: () => {
+      admin = new Redis(redis?.url ?? '');
+      return Promise.resolve();
+    },
+    connect: () =>
+      createQueueConnection(
+        { redisUrl: redis?.url, databaseUrl: '', prefix, poolSize: 12 },
+        logger,
+      ),
+    lose: async () => {
+      if (ours) await admin.flushall();
+      else await admin.unlink(await admin.keys(`{${prefix}*`));
+    },
+    cut: async () => {
+      await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    },
+    stop: () => {
+      admin.disconnect();
+      return Promise.resolve();
+    },
+  };
+}
+
+function postgresBackend(): Backend {
+  let database: TestDatabase;
+  let admin: pg.Client;
+  return {
+    canCut: true,
+    start: async () => {
+      database = await createTestDatabase();
+      admin = new pg.Client({ connectionString: database.ownerUrl });
+      await admin.connect();
+    },
+    connect: () =>
+      createQueueConnection(
+        { redisUrl: undefined, databaseUrl: database.appUrl, prefix: '', poolSize: 12 },
+        logger,
+      ),
+    lose: async () => {
+      await admin.query('TRUNCATE bullmq.job, bullmq.event, bullmq.meta CASCADE');
+    },
+    cut: async () => {
+      const killer = new pg.Client({ connectionString: database.appUrl });
+      await killer.connect();
+      await killer.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE usename = current_user AND datname = current_database() AND pid <> pg_backend_pid()`,
+      );
+      await killer.end();
+    },
+    stop: async () => {
+      await admin.end();
+      await database.drop();
+    },
+  };
+}
+
+/** Records what a consumer was given, and lets a test wait for it. */
+class Seen {
+  readonly ids: string[] = [];
+  private waiting: { count: number; resolve: () => void }[] = [];
+
+  /** @param then what the processor answers; nothing = the job is over. */
+  processor(then: DeliveryProcessor = () => Promise.resolve(undefined)): DeliveryProcessor {
+    return (job) => {
+      this.ids.push(job.id);
+      for (const { count, resolve } of this.waiting) if (this.ids.length >= count) resolve();
+      return then(job);
+    };
+  }
+
+  async until(count: number): Promise<string[]> {
+    if (this.ids.length < count) {
+      await new Promise<void>((resolve) => {
+        this.waiting.push({ count, resolve });
+      });
+    }
+    return this.ids;
+  }
+}
+
+/** A processor that ends when the test says so. */
+function held(): { processor: DeliveryProcessor; release: () => void } {
+  let release = (): void => undefined;
+  const gate = new Promise<undefined>((resolve) => {
+    release = () => {
+      resolve(undefined);
+    };
+  });
+  return { processor: () => gate, release };
+}
+
+let next = 0;
+function jobs(count: number, rest: Partial<DeliveryToEnqueue> = {}): DeliveryToEnqueue[] {
+  return Array.from({ length: count }, () => ({
+    id: `0190-${++next}`,
+    lane: 'small',
+    delayMs: 0,
+    ...rest,
+  }));
+}
+const idsOf = (deliveries: DeliveryToEnqueue[]) => deliveries.map(({ id }) => id);
+
+const NOTHING = { waiting: 0, delayed: 0, active: 0, failed: 0 };
+
+const backends: [string, () => Backend][] = [
+  ['PostgreSQL', postgresBackend],
+  ...(redis === undefined ? [] : [['Redis', redisBackend] as [string, () => Backend]]),
+];
+
+describe.each(backends)('the queue on %s', (_name, makeBackend) => {
+  const backend = makeBackend();
+  let connection: QueueConnection;
+  let producer: DeliveryProducer;
+  const consumers: DeliveryConsumer[] = [];
+
+  beforeAll(() => backend.start(), 60_000);
+  afterAll(() => backend.stop());
+
+  beforeEach(async () => {
+    connection = await backend.connect();
+    producer = new DeliveryProducer(connection);
+    await connection.usable(TIMEOUT_MS);
+  });
+  afterEach(async () => {
+    await Promise.all(consumers.splice(0).map((consumer) => consumer.close({ force: true })));
+    await connection.close();
+    await backend.lose();
+  });
+
+  const add = (deliveries: DeliveryToEnqueue[], queue: QueueName = DELIVER_FCM) =>
+    producer.enqueue(queue, deliveries, TIMEOUT_MS);
+  const count = (queue: QueueName = DELIVER_FCM) => countJobs(connection.queue(queue));
+
+  function consume(
+    processor: DeliveryProcessor,
+    { concurrency = 10, queue = DELIVER_FCM as QueueName } = {},
+  ): DeliveryConsumer {
+    const consumer = createDeliveryConsumer(connection, queue, processor, {
+      concurrency,
+      lockMs: LOCK_MS,
+      stalledIntervalMs: STALLED_MS,
+      logger,
+    });
+    consumers.push(consumer);
+    return consumer;
+  }
+
+  it('gives each job to one processor, once, and keeps nothing', async () => {
+    const deliveries = jobs(20);
+    const seen = new Seen();
+    const consumer = consume(seen.processor());
+    await add(deliveries);
+    await seen.until(20);
+    await consumer.close();
+    expect(seen.ids.toSorted()).toEqual(idsOf(deliveries).toSorted());
+    expect(await count()).toEqual(NOTHING);
+  });
+
+  it('keeps its queues apart', async () => {
+    const [fcm, apn] = [jobs(3), jobs(3)];
+    await add(fcm, DELIVER_FCM);
+    await add(apn, DELIVER_APN);
+    const seen = new Seen();
+    await consume(seen.processor(), { queue: DELIVER_APN }).ready();
+    await seen.until(3);
+    expect(seen.ids.toSorted()).toEqual(idsOf(apn).toSorted());
+    expect((await count(DELIVER_FCM)).waiting).toBe(3);
+  });
+
+  it('counts jobs by what they wait for', async () => {
+    const hold = held();
+    const seen = new Seen();
+    const consumer = consume(seen.processor(hold.processor), { concurrency: 1 });
+    await add(jobs(1));
+    await seen.until(1);
+    await add([...jobs(2), ...jobs(3, { lane: 'bulk' }), ...jobs(4, { delayMs: 60_000 })]);
+    expect(await count()).toEqual({ waiting: 5, delayed: 4, active: 1, failed: 0 });
+    expect(consumer.size).toBe(1);
+    hold.release();
+  });
+
+  it('does not double an id that waits, is delayed or is active', async () => {
+    const [waiting] = [jobs(1)];
+    const delayed = jobs(1, { delayMs: 60_000 });
+    await add([...waiting, ...delayed]);
+    await add([...waiting, ...delayed, ...waiting]);
+    expect(await count()).toMatchObject({ waiting: 1, delayed: 1 });
+
+    const hold = held();
+    const seen = new Seen();
+    consume(seen.processor(hold.processor), { concurrency: 1 });
+    await seen.until(1);
+    await add(waiting);
+    hold.release();
+    const last = jobs(1);
+    await add(last);
+    expect(await seen.until(2)).toEqual(idsOf([...waiting, ...last]));
+  });
+
+  it('takes an id again once its job is over', async () => {
+    const deliveries = jobs(1);
+    const seen = new Seen();
+    const first = consume(seen.processor());
+    await add(deliveries);
+    await seen.until(1);
+    await first.close();
+    consume(seen.processor());
+    await add(deliveries);
+    expect(await seen.until(2)).toEqual([...idsOf(deliveries), ...idsOf(deliveries)]);
+  });
+
+  it('honours a delay', async () => {
+    const seen = new Seen();
+    await consume(seen.processor()).ready();
+    const begin = Date.now();
+    await add(jobs(1, { delayMs: 400 }));
+    await seen.until(1);
+    expect(Date.now() - begin).toBeGreaterThanOrEqual(399);
+    expect(Date.now() - begin).toBeLessThan(2_500);
+  });
+
+  it('takes small before bulk', async () => {
+    const bulk = jobs(5, { lane: 'bulk' });
+    const small = jobs(5);
+    await add(bulk);
+    await add(small);
+    const seen = new Seen();
+    consume(seen.processor(), { concurrency: 1 });
+    expect(await seen.until(10)).toEqual([...idsOf(small), ...idsOf(bulk)]);
+  });
+
+  it('postpones a job as often as it is asked to', async () => {
+    const instants: number[] = [];
+    const seen = new Seen();
+    const consumer = consume(
+      seen.processor(() => {
+        instants.push(Date.now());
+        return Promise.resolve(instants.length < 5 ? new Date(Date.now() + 100) : undefined);
+      }),
+    );
+    await add(jobs(1));
+    expect(new Set(await seen.until(5)).size).toBe(1);
+    for (const [index, instant] of instants.entries()) {
+      if (index > 0) expect(instant - (instants[index - 1] ?? 0)).toBeGreaterThanOrEqual(99);
+    }
+    await consumer.close();
+    expect(await count()).toEqual(NOTHING);
+  });
+
+  it('does not double an id that was postponed', async () => {
+    const deliveries = jobs(1);
+    const seen = new Seen();
+    const consumer = consume(seen.processor(() => Promise.resolve(new Date(Date.now() + 60_000))));
+    await add(deliveries);
+    await seen.until(1);
+    await consumer.close();
+    await add(deliveries);
+    expect(await count()).toEqual({ ...NOTHING, delayed: 1 });
+  });
+
+  it('gives the job of a worker that vanished to another, however often that happens', async () => {
+    const deliveries = jobs(1);
+    const seen = new Seen();
+    await add(deliveries);
+    for (let time = 1; time <= 3; time++) {
+      const victim = consume(seen.processor(held().processor));
+      await seen.until(time);
+      await victim.close({ force: true });
+    }
+    const begin = Date.now();
+    const heir = consume(seen.processor());
+    await seen.until(4);
+    expect(Date.now() - begin).toBeLessThan(LOCK_MS + 3 * STALLED_MS + 1_000);
+    expect(new Set(seen.ids)).toEqual(new Set(idsOf(deliveries)));
+    await heir.close();
+    expect(await count()).toEqual(NOTHING);
+  }, 20_000);
+
+  it('lets a job take longer than its lock', async () => {
+    const hold = held();
+    const seen = new Seen();
+    const consumer = consume(seen.processor(hold.processor), { concurrency: 1 });
+    const watcher = consume(seen.processor(hold.processor), { concurrency: 1 });
+    await add(jobs(1));
+    await seen.until(1);
+    // Two looks for stalled jobs after the lock would have run out, told by their own jobs.
+    await add(jobs(1, { delayMs: LOCK_MS + 2 * STALLED_MS }));
+    await seen.until(2);
+    hold.release();
+    await Promise.all([consumer.close(), watcher.close()]);
+    expect(seen.ids).toHaveLength(2);
+    expect(await count()).toEqual(NOTHING);
+  });
+
+  it('leaves nothing of a job whose processor failed, and takes its id again', async () => {
+    const deliveries = jobs(2);
+    const seen = new Seen();
+    const broken = consume(seen.processor(() => Promise.reject(new Error('a bug'))));
+    await add(deliveries);
+    await seen.until(2);
+    await broken.close();
+    expect(await count()).toEqual(NOTHING);
+    consume(seen.processor());
+    await add(deliveries);
+    expect((await seen.until(4)).toSorted()).toEqual(
+      idsOf([...deliveries, ...deliveries]).toSorted(),
+    );
+  });
+
+  it('starts nothing while paused, lets running processors go on, and resumes', async () => {
+    const hold = held();
+    const seen = new Seen();
+    const consumer = consume(seen.processor(hold.processor));
+    await add(jobs(1));
+    await seen.until(1);
+    await consumer.pause();
+    const later = jobs(3);
+    await add(later);
+    hold.release();
+    // Another consumer has its turn in the meantime; the paused one still has not.
+    const other = new Seen();
+    const rest = jobs(1);
+    await add(rest, DELIVER_APN);
+    consume(other.processor(), { queue: DELIVER_APN });
+    await other.until(1);
+    expect(seen.ids).toHaveLength(1);
+    await consumer.resume();
+    expect((await seen.until(4)).slice(1).toSorted()).toEqual(idsOf(later).toSorted());
+  });
+
+  it('waits for running processors when it closes, and leaves the rest in the queue', async () => {
+    const hold = held();
+    const seen = new Seen();
+    const consumer = consume(seen.processor(hold.processor), { concurrency: 1 });
+    await add(jobs(3));
+    await seen.until(1);
+    let closed = false;
+    const closing = consumer.close().then(() => (closed = true));
+    expect(await count()).toMatchObject({ active: 1, waiting: 2 });
+    expect(closed).toBe(false);
+    hold.release();
+    await closing;
+    expect(seen.ids).toHaveLength(1);
+    expect(await count()).toEqual({ ...NOTHING, waiting: 2 });
+  });
+
+  it('goes through 2,000 jobs with many in hand', async () => {
+    const deliveries = jobs(2_000);
+    const seen = new Seen();
+    const consumer = consume(seen.processor(), { concurrency: 200 });
+    for (let from = 0; from < 2_000; from += 500) await add(deliveries.slice(from, from + 500));
+    await seen.until(2_000);
+    await consumer.close();
+    expect(seen.ids.toSorted()).toEqual(idsOf(deliveries).toSorted());
+    expect(await count()).toEqual(NOTHING);
+  }, 30_000);
+
+  it('has an epoch that is the same for all and changes when the queue loses its memory', async () => {
+    const other = await backend.connect();
+    await other.usable(TIMEOUT_MS);
+    const before = await connection.epoch();
+    await add(jobs(1));
+    expect(await other.epoch()).toBe(before);
+    await backend.lose();
+    const after = await other.epoch();
+    expect(after).not.toBe(before);
+    expect(await connection.epoch()).toBe(after);
+    await other.close();
+  });
+
+  it('takes the same ids again after it lost its memory, those in hand included', async () => {
+    const [inHand, waiting] = [jobs(1), jobs(5)];
+    const hold = held();
+    const seen = new Seen();
+    consume(seen.processor(hold.processor), { concurrency: 1 });
+    await add(inHand);
+    await seen.until(1);
+    await add(waiting);
+    await backend.lose();
+    expect(await count()).toEqual(NOTHING);
+    await add([...inHand, ...waiting]);
+    hold.release();
+    const ids = await seen.until(7);
+    expect(ids.slice(1).toSorted()).toEqual(idsOf([...inHand, ...waiting]).toSorted());
+  });
+
+  (backend.canCut ? it : it.skip)(
+    'goes on when its connections break',
+    async () => {
+      const seen = new Seen();
+      const consumer = consume(seen.processor());
+      await add(jobs(1));
+      await seen.until(1);
+      await backend.cut();
+      const later = jobs(5);
+      for (let added = false; !added; await immediate()) {
+        await connection.usable(TIMEOUT_MS);
+        added = await add(later).then(
+          () => true,
+          (error: unknown) => {
+            expect(error).toBeInstanceOf(QueueUnavailable);
+            return false;
+          },
+        );
+      }
+      await seen.until(6);
+      await consumer.close();
+      expect(seen.ids.slice(1).toSorted()).toEqual(idsOf(later).toSorted());
+    },
+    20_000,
+  );
+
+  it('answers a health check', async () => {
+    await expect(connection.ping()).resolves.toBeUndefined();
+  });
+});

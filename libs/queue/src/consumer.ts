@@ -1,0 +1,147 @@
+import type { Logger } from '@app/platform';
+import { DelayedError } from 'bullmq';
+import type { Job } from 'bullmq';
+import type { DeliveryWorker, DeliveryWorkerOptions, QueueConnection } from './connection.js';
+import { ErrorLog } from './error-log.js';
+import type { DeliverJob, QueueName } from './jobs.js';
+
+/**
+ * Does what a job asks for. Answers the instant at which the job shall come back, or nothing when
+ * it is over. When it throws, the job is over too and leaves nothing in the queue: whatever the
+ * push still needs must come from PostgreSQL.
+ */
+export type DeliveryProcessor = (job: DeliverJob) => Promise<Date | undefined>;
+
+export interface DeliveryConsumerOptions extends Omit<DeliveryWorkerOptions, 'onError'> {
+  logger: Logger;
+}
+
+/** BullMQ's codes for: the job is gone, its lock is gone, another worker has its lock. */
+const LOST_JOB_CODES = [-1, -2, -6];
+/** A job that is taken while its consumer is paused comes back after this. */
+const PAUSED_WAIT_MS = 500;
+/** After the last processor has ended, BullMQ has so long to write that down. */
+const CLOSE_TIMEOUT_MS = 3_000;
+
+/** Takes the jobs of one queue and gives them to a processor. */
+export class DeliveryConsumer {
+  private readonly worker: DeliveryWorker;
+  private readonly inHand = new Set<Promise<unknown>>();
+  private readonly errors: ErrorLog;
+  private paused = false;
+
+  constructor(
+    connection: Pick<QueueConnection, 'worker'>,
+    private readonly queue: QueueName,
+    private readonly processor: DeliveryProcessor,
+    private readonly options: DeliveryConsumerOptions,
+  ) {
+    this.errors = new ErrorLog(options.logger);
+    this.worker = connection.worker(queue, (job, token) => this.work(job, token), {
+      ...options,
+      onError: (error) => {
+        this.onError(error);
+      },
+    });
+  }
+
+  /** Resolves when it can take jobs; it began to when it was made. */
+  async ready(): Promise<void> {
+    await this.worker.waitUntilReady();
+  }
+
+  /** Processors that are running. */
+  get size(): number {
+    return this.inHand.size;
+  }
+
+  /** Starts no processor until `resume`; those that run go on. */
+  async pause(): Promise<void> {
+    this.paused = true;
+    await this.worker.pause(true);
+  }
+
+  async resume(): Promise<void> {
+    this.paused = false;
+    await this.worker.resume();
+  }
+
+  /**
+   * Takes no more jobs and resolves when the running processors have ended. With `force` it does
+   * not wait for them: their jobs go to another worker when their locks have run out.
+   */
+  async close(options: { force?: boolean } = {}): Promise<void> {
+    const closed = this.worker.close(options.force);
+    if (options.force !== true) {
+      while (this.inHand.size > 0) await Promise.allSettled(this.inHand);
+    }
+    // On a queue that is away BullMQ would wait for it; nothing is lost by not waiting.
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        this.options.logger.warn({ queue: this.queue }, 'Queue is away, closing without it');
+        resolve();
+      }, CLOSE_TIMEOUT_MS);
+    });
+    await Promise.race([closed, late]).finally(() => {
+      clearTimeout(timer);
+    });
+  }
+
+  private async work(job: Job<DeliverJob, void>, token: string | undefined): Promise<void> {
+    // BullMQ may fetch one more job after it was paused.
+    if (this.paused) await postpone(job, token, new Date(Date.now() + PAUSED_WAIT_MS));
+    const running = this.processor(job.data);
+    this.inHand.add(running);
+    let comeBackAt: Date | undefined;
+    try {
+      comeBackAt = await running;
+    } catch (err) {
+      this.options.logger.error({ err, queue: this.queue, id: job.id }, 'Job failed');
+      throw err;
+    } finally {
+      this.inHand.delete(running);
+    }
+    if (comeBackAt !== undefined) await postpone(job, token, comeBackAt);
+  }
+
+  private onError(error: Error): void {
+    const { code } = error as { code?: unknown };
+    const lost = typeof code === 'number' && LOST_JOB_CODES.includes(code);
+    if (lost || error.message.startsWith('could not renew lock')) {
+      // Another worker may have the job; the claim in PostgreSQL decides who sends.
+      this.options.logger.debug({ err: error, queue: this.queue }, 'Lost the lock of a job');
+    } else {
+      this.errors.warn('Queue worker failed', error);
+    }
+  }
+}
+
+/** See `DeliveryConsumer`; it takes jobs at once. */
+export function createDeliveryConsumer(
+  connection: Pick<QueueConnection, 'worker'>,
+  queue: QueueName,
+  processor: DeliveryProcessor,
+  options: DeliveryConsumerOptions,
+): DeliveryConsumer {
+  return new DeliveryConsumer(connection, queue, processor, options);
+}
+
+/**
+ * Ends the processing of a job that shall come back at an instant.
+ *
+ * @throws always: BullMQ's sign that the job is not over.
+ */
+async function postpone(
+  job: Job<DeliverJob, void>,
+  token: string | undefined,
+  at: Date,
+): Promise<never> {
+  try {
+    await job.moveToDelayed(at.getTime(), token);
+  } catch {
+    // Lost lock or no connection. Failing the job would remove it; left as it is, it is found by
+    // the search for stalled jobs and comes back.
+  }
+  throw new DelayedError();
+}
