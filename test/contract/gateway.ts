@@ -5,13 +5,14 @@ import { createLogger, loadConfig } from '@app/platform';
 import { startApi } from '../../apps/api/src/api.js';
 import { hashToken } from '../../apps/api/src/auth/authenticator.js';
 import { createTestDatabase } from '../support/database.js';
+import type { Json } from '../../scripts/types.js';
 import type { TestDatabase } from '../support/database.js';
 
 /** An answer, read to its end. */
 export interface Answer {
   status: number;
   headers: Headers;
-  body: any;
+  body: Json;
 }
 
 export interface Call {

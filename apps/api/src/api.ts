@@ -11,7 +11,7 @@ export interface RunningApi {
   port: number;
   metricsPort: number;
   /** Stops accepting, finishes what is in flight, closes the database. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 /**

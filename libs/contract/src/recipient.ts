@@ -34,10 +34,17 @@ export type UserRecipient = z.output<typeof UserRecipient>;
 export const Recipient = z.union([TokenRecipient, UserRecipient]).meta({ id: 'Recipient' });
 export type Recipient = z.output<typeof Recipient>;
 
-/** The length is checked first: nobody makes us look at a million items to refuse them. */
+/** No answer names more faults; recipients behind the last one are not looked at. */
+const MAX_FAULTS = 100;
+
+/**
+ * The work on a bad list is bounded: its length is checked before any item, and of a list with very
+ * many bad items only so much is checked as holds all the faults that an answer can name.
+ */
 export const Recipients = z
   .preprocess((value, ctx) => {
-    if (!Array.isArray(value) || value.length <= MAX_RECIPIENTS) return value;
+    if (!Array.isArray(value)) return value;
+    if (value.length <= MAX_RECIPIENTS) return untilFaulty(value);
     ctx.issues.push({
       code: 'custom',
       message: `There are ${value.length} recipients, at most ${MAX_RECIPIENTS} are taken.`,
@@ -46,3 +53,20 @@ export const Recipients = z
     return z.NEVER;
   }, z.array(Recipient).min(1, 'At least one recipient is needed.').max(MAX_RECIPIENTS))
   .meta({ description: 'Who gets it; FCM and APN may be mixed.' });
+
+/** The list up to its 100th item that is plainly wrong; the schema then says what is wrong. */
+function untilFaulty(items: unknown[]): unknown[] {
+  let faulty = 0;
+  for (const [at, item] of items.entries()) {
+    if (isPlainlyWrong(item) && ++faulty === MAX_FAULTS) return items.slice(0, at + 1);
+  }
+  return items;
+}
+
+/** Cheap, and never true of a recipient that the schema takes. */
+function isPlainlyWrong(item: unknown): boolean {
+  if (typeof item !== 'object' || item === null) return true;
+  const { token, provider, userId } = item as Record<string, unknown>;
+  if (userId !== undefined) return typeof userId !== 'string';
+  return typeof token !== 'string' || (provider !== 'FCM' && provider !== 'APN');
+}

@@ -33,6 +33,27 @@ describe('Send', () => {
     expect(looks).toBe(0);
   });
 
+  it('names a hundred faults of 10,000 bad recipients, and looks no further', () => {
+    let looks = 0;
+    const bad = {
+      get token() {
+        looks++;
+        return 5;
+      },
+      provider: 'FCM',
+    };
+    const result = Send.safeParse({ to: Array(10_000).fill(bad), content });
+    expect(result.error?.issues).toHaveLength(100);
+    expect(looks).toBeLessThan(1_000);
+  });
+
+  it('finds the one bad recipient of 10,000', () => {
+    const to = Array.from({ length: 10_000 }, (_, i) => recipient(i));
+    to[9_999] = { ...recipient(1), provider: 'HMS' };
+    const issues = Send.safeParse({ to, content }).error?.issues;
+    expect(issues?.map(({ path }) => path.slice(0, 2))).toEqual([['to', 9_999]]);
+  });
+
   it('stops at the first fault of a map', () => {
     const variables = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`k${i}`, i]));
     const to = [{ token: 't', provider: 'FCM', variables }];
@@ -47,14 +68,21 @@ describe('Send', () => {
     expect(send('é'.repeat(33)).success).toBe(false);
   });
 
-  it('checks 10,000 recipients in a moment', () => {
+  it('costs no more for 10,000 recipients than a few times their JSON', () => {
     const body = { to: Array.from({ length: 10_000 }, (_, i) => recipient(i)), content };
-    const times = Array.from({ length: 5 }, () => {
-      const begin = performance.now();
-      Send.parse(body);
-      return performance.now() - begin;
-    });
-    // Measured: 3 to 12 ms. The bound leaves room for a busy machine, not for a slow schema.
-    expect(Math.min(...times)).toBeLessThan(60);
+    const checking: number[] = [];
+    const copying: number[] = [];
+    for (let round = 0; round < 10; round++) {
+      checking.push(timeOf(() => Send.parse(body)));
+      copying.push(timeOf(() => JSON.parse(JSON.stringify(body))));
+    }
+    // Side by side, so that a busy machine slows both. Measured: 3 to 12 ms against 8 to 20 ms.
+    expect(Math.min(...checking)).toBeLessThan(4 * Math.min(...copying));
   });
 });
+
+function timeOf(work: () => unknown): number {
+  const begin = performance.now();
+  work();
+  return performance.now() - begin;
+}

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { ErrorBody } from '@app/contract';
 import { Conflict, InvalidRequest, NotFound, Unauthorized, Unavailable } from '@app/domain';
+import { BadRequestException, NotFoundException } from '@nestjs/common';
 import { answerOf } from './answer.js';
 
 const fastifyError = (code: string, statusCode: number, message = 'internal words') =>
@@ -36,7 +37,8 @@ describe('answerOf', () => {
     [fastifyError('FST_ERR_CTP_EMPTY_JSON_BODY', 400), 400, 70002],
     [fastifyError('FST_ERR_BAD_URL', 400), 404, 20404],
     [fastifyError('FST_ERR_MAX_PARAM_LENGTH', 414), 404, 20404],
-    [{ getStatus: () => 404 }, 404, 20404],
+    [new NotFoundException('internal words'), 404, 20404],
+    [new BadRequestException('internal words'), 400, 70002],
     [fastifyError('X', 500), 500, 20500],
     [new Error('internal words'), 500, 20500],
     [{ statusCode: 200 }, 500, 20500],
@@ -46,6 +48,7 @@ describe('answerOf', () => {
     const { body, unexpected } = answerOf(error);
     expect(ErrorBody.parse(body)).toMatchObject({ status, code });
     expect(unexpected).toBe(status === 500);
+    expect(body.errors).toHaveLength(status === 400 ? 1 : 0);
     expect(JSON.stringify(body)).not.toContain('internal words');
   });
 });

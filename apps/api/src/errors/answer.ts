@@ -1,5 +1,6 @@
 import type { ErrorBody } from '@app/contract';
 import { FanfareError, InvalidRequest, Unauthorized, Unavailable } from '@app/domain';
+import { HttpException } from '@nestjs/common';
 
 /** An error as it leaves over HTTP. */
 export interface ErrorAnswer {
@@ -10,24 +11,23 @@ export interface ErrorAnswer {
   unexpected: boolean;
 }
 
-/** What Fastify and Nest throw themselves. */
+/** What Fastify hangs on its errors. */
 interface HttpError {
   code?: unknown;
   statusCode?: unknown;
-  getStatus?: () => number;
 }
 
 /** Turns whatever was thrown into an answer of the contract. Nothing internal leaks. */
 export function answerOf(error: unknown): ErrorAnswer {
   if (error instanceof FanfareError) return answerOfOurs(error);
   if (typeof error !== 'object' || error === null) return answer(500);
-  const { code, statusCode, getStatus } = error as HttpError;
+  const { code, statusCode }: HttpError = error;
   // A path that does not decode or has an over-long id is an unknown one.
   if (code === 'FST_ERR_BAD_URL' || code === 'FST_ERR_MAX_PARAM_LENGTH') return answer(404);
-  const status =
-    typeof getStatus === 'function' ? (error as { getStatus(): unknown }).getStatus() : statusCode;
+  const status = error instanceof HttpException ? error.getStatus() : statusCode;
   if (typeof status !== 'number' || status < 400 || status > 499) return answer(500);
-  if (status === 400) return answerOfOurs(new InvalidRequest([bodyFault(error as HttpError)]));
+  // Nobody but the body parser says 400 in words other than ours.
+  if (status === 400) return answerOfOurs(new InvalidRequest([bodyFault(code)]));
   return answer(status);
 }
 
@@ -58,7 +58,7 @@ function codeOf(status: number): number {
 }
 
 /** A body that Fastify could not read. Its own words may quote the body: a token is in there. */
-function bodyFault({ code }: HttpError): { message: string; context: string } {
+function bodyFault(code: unknown): { message: string; context: string } {
   const empty = code === 'FST_ERR_CTP_EMPTY_JSON_BODY';
   return { message: empty ? 'The body is empty.' : 'The body is not valid JSON.', context: '$' };
 }

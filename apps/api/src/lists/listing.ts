@@ -17,7 +17,7 @@ export interface Listing<F> {
   filter: F;
   page: PageRequest;
   /** The `pagination` of the answer. */
-  paginate(page: Page<unknown>): Pagination;
+  paginate: (page: Page<unknown>) => Pagination;
 }
 
 const DATES = ['startDate', 'endDate'];
