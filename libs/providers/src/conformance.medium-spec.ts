@@ -63,7 +63,7 @@ function checked<T>(parsed: { content: T } | { faults: unknown[] }): T {
 const fcm: Subject = {
   name: 'FCM',
   server: 'fcm',
-  provider: (from) => from.FCM as Provider<never>,
+  provider: (from) => from.FCM,
   credential: async () => ({
     id: 'fcm',
     version: 1,
@@ -152,7 +152,7 @@ const apnsRows: Subject['rows'] = [
 const apnsToken: Subject = {
   name: 'APNs by signing key',
   server: 'apns',
-  provider: (from) => from.APN as Provider<never>,
+  provider: (from) => from.APN,
   credential: async () => ({
     id: 'apn-token',
     version: 1,
@@ -165,7 +165,7 @@ const apnsToken: Subject = {
 const apnsCertificate: Subject = {
   name: 'APNs sandbox by certificate',
   server: 'apnsSandbox',
-  provider: (from) => from.APN as Provider<never>,
+  provider: (from) => from.APN,
   credential: async () => ({
     id: 'apn-certificate',
     version: 1,

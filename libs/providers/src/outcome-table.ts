@@ -23,7 +23,7 @@ export type Verdict =
 export interface Row<Facts> {
   /** Status and detail, in the provider's words; for `docs/providers.md`. */
   answer: string;
-  matches(facts: Facts): boolean;
+  matches: (facts: Facts) => boolean;
   verdict: Verdict;
 }
 

@@ -1,9 +1,10 @@
-import { createSecureContext, rootCertificates } from 'node:tls';
+import { createSecureContext } from 'node:tls';
 import type { SecureContext } from 'node:tls';
 import type { Random } from '@app/domain';
 import { SessionPool, poolDefaults } from './http2/session-pool.js';
 import { Ticker } from './http2/ticker.js';
 import type { ProviderOptions } from './port.js';
+import { trustedRoots } from './trusted-roots.js';
 
 /** How a vendor wants to be connected to. */
 export interface VendorLimits {
@@ -22,7 +23,7 @@ export class Transport {
     private readonly options: ProviderOptions,
     private readonly random: Random = Math.random,
   ) {
-    this.ca = options.ca === undefined ? undefined : [...rootCertificates, options.ca];
+    this.ca = trustedRoots(options.ca);
     // Parsing the roots takes milliseconds: once, not per connection.
     this.context = this.ca && createSecureContext({ ca: this.ca });
   }

@@ -11,6 +11,6 @@ export function answered(
     status,
     headers: { ':status': String(status), ...headers },
     body,
-    session: undefined as unknown as Answered['session'],
+    connection: { free: 0, drain: () => {} },
   };
 }

@@ -17,6 +17,8 @@ export function push(wish: Partial<Message> = {}): Message {
 
 /** The same without text. */
 export function dataPush(wish: Partial<Message> = {}): Message {
-  const { title: _title, body: _body, ...rest } = push({ data: { order: '7' }, ...wish });
-  return rest;
+  const message = push({ data: { order: '7' }, ...wish });
+  delete message.title;
+  delete message.body;
+  return message;
 }

@@ -1,5 +1,6 @@
 import { Notification } from '@parse/node-apn';
-import { merge } from '../merge.js';
+import { isObject, merge } from '../merge.js';
+import type { JsonObject } from '../merge.js';
 import type { Message } from '../port.js';
 
 /** Bytes of JSON that APNs takes… */
@@ -102,7 +103,7 @@ interface NotificationMethods {
 function apnsNotification(message: ApnsContent, type: string): Notification {
   const notification = new Notification();
   const visible = message.body !== undefined || message.title !== undefined;
-  notification.payload = { ...message.data };
+  let payload: JsonObject = { ...message.data };
   if (visible) {
     notification.alert = {
       ...(message.title === undefined ? {} : { title: message.title }),
@@ -113,27 +114,25 @@ function apnsNotification(message: ApnsContent, type: string): Notification {
     if (message.imageUrl !== undefined) {
       // An app's notification service extension fetches the picture; this is what wakes it.
       notification.mutableContent = true;
-      notification.payload = { imageUrl: message.imageUrl, ...message.data };
+      payload = { imageUrl: message.imageUrl, ...payload };
     }
   } else {
     // Nothing on the device shows a data-only push once: its id lets the app do that.
-    notification.payload = { ...message.data, fanfareId: message.id };
+    payload = { ...payload, fanfareId: message.id };
     if (type === 'background') notification.contentAvailable = true;
   }
 
   const overrides = message.overrides?.apn;
   if (overrides?.aps !== undefined) {
-    notification.aps = merge({ ...notification.aps }, overrides.aps) as Notification['aps'];
+    notification.aps = merge({ ...notification.aps }, overrides.aps);
   }
   if (overrides?.payload !== undefined) {
-    const { aps, ...payload } = merge(notification.payload, overrides.payload);
-    notification.payload = payload;
+    const { aps, ...rest } = merge(payload, overrides.payload);
+    payload = rest;
     // The library writes `aps` over one in the payload; the caller's is kept.
-    if (typeof aps === 'object' && aps !== null) {
-      const merged = merge({ ...notification.aps }, aps as Record<string, unknown>);
-      notification.aps = merged as Notification['aps'];
-    }
+    if (isObject(aps)) notification.aps = merge({ ...notification.aps }, aps);
   }
+  notification.payload = payload;
   return notification;
 }
 

@@ -174,7 +174,7 @@ class ApnsClient {
     }
     const push = { id: message.id, token: message.token, overridesTopic: overridesTopic(message) };
     const judged = apnsOutcome(exchange, push, this.clock.now());
-    if (judged.newSession) this.pool.retire(exchange.session);
+    if (judged.newSession) exchange.connection.drain();
     if (judged.loud) {
       const { status } = exchange;
       this.warn('APNs refused the form of a request of ours', { pushId: message.id, status });

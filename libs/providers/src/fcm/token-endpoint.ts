@@ -1,6 +1,6 @@
 import { Agent } from 'node:https';
-import { rootCertificates } from 'node:tls';
 import { gaxios } from 'google-auth-library';
+import { trustedRoots } from '../trusted-roots.js';
 
 /** The library's own copy: another one would be another class. */
 export type Gaxios = InstanceType<typeof gaxios.Gaxios>;
@@ -16,9 +16,11 @@ export function tokenEndpoint(
   ca: string | undefined,
   timeoutMs: number,
 ): { transporter: Gaxios; close: () => void } {
+  const roots = trustedRoots(ca);
   const agent = new Agent({
     keepAlive: false,
-    ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
+    rejectUnauthorized: true,
+    ...(roots === undefined ? {} : { ca: roots }),
   });
   const transporter = new gaxios.Gaxios({ agent, timeout: timeoutMs, retry: false });
   const target = new URL(url);

@@ -1,5 +1,12 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
-import type { Session } from './session.js';
+
+/** The connection behind an answer, as far as anybody but the transport may care. */
+export interface Connection {
+  /** Streams that may be opened now. */
+  readonly free: number;
+  /** Opens no more streams; closes when those under way are done. */
+  drain(): void;
+}
 
 /** What became of one request. A value, never an exception. */
 export type Exchange = Answered | Lost | NotSent | Unsendable | CertificateRefused;
@@ -11,8 +18,8 @@ export interface Answered {
   headers: IncomingHttpHeaders;
   /** UTF-8, cut at the transport's cap. */
   body: string;
-  /** For `SessionPool.retire`, when the answer says that this connection is over. */
-  session: Session;
+  /** To drain when the answer says that this connection is over. */
+  connection: Connection;
 }
 
 /** The headers went out and no whole answer came back: the peer may have acted on it. */
@@ -60,8 +67,8 @@ export interface Flight {
   readonly waitUntil: number;
   /** How often it was refused safely and taken up again. */
   resends: number;
-  /** The session that refused it; another one is tried first. */
-  avoid: Session | undefined;
+  /** The connection that refused it; another one is tried first. */
+  avoid: Connection | undefined;
   done: boolean;
   readonly resolve: (exchange: Exchange) => void;
 }

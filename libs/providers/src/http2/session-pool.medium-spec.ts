@@ -603,7 +603,7 @@ describe('a session', () => {
     const pool = newPool();
     const exchange = await post(pool);
     if (exchange.kind !== 'answered') throw new Error('no answer');
-    pool.retire(exchange.session);
+    exchange.connection.drain();
     expect(await post(pool)).toMatchObject({ status: 200 });
     expect(server.sessions).toHaveLength(2);
   });

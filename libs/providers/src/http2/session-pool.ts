@@ -104,11 +104,6 @@ export class SessionPool implements Ticking {
     });
   }
 
-  /** No new streams on this session, because its peer said so in an answer. */
-  retire(session: Session): void {
-    session.drain();
-  }
-
   /** Refuses new requests, lets those under way finish, resolves when no socket is left. */
   close(): Promise<void> {
     if (this.closing !== undefined) return this.closing;
@@ -166,17 +161,15 @@ export class SessionPool implements Ticking {
   private pick(flight: Flight): Session | undefined {
     if (this.inFlight >= this.options.maxInFlight) return undefined;
     let best: Session | undefined;
-    let room = 0;
+    let avoided: Session | undefined;
     for (const session of this.sessions) {
-      const free = session.free;
-      if (free > room && session !== flight.avoid) {
-        best = session;
-        room = free;
-      }
+      if (session.free <= 0) continue;
+      if (session === flight.avoid) avoided = session;
+      else if (best === undefined || session.free > best.free) best = session;
     }
-    if (best !== undefined || flight.avoid === undefined || flight.avoid.free <= 0) return best;
+    if (best !== undefined || avoided === undefined) return best;
     // Another session is on its way or may be opened: wait for that one.
-    return this.isConnecting || this.mayConnect ? undefined : flight.avoid;
+    return this.isConnecting || this.mayConnect ? undefined : avoided;
   }
 
   /** Gives free slots to those who wait. */

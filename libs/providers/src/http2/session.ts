@@ -7,7 +7,7 @@ import type {
 } from 'node:http2';
 import { connect as connectTls } from 'node:tls';
 import type { SecureContext, TLSSocket } from 'node:tls';
-import type { Exchange, Flight } from './exchange.js';
+import type { Connection, Exchange, Flight } from './exchange.js';
 
 export interface SessionOptions {
   /** `https://host[:port]` */
@@ -81,7 +81,7 @@ interface Active {
  *
  * States: connecting → open → draining → closed; any of them may go straight to closed.
  */
-export class Session {
+export class Session implements Connection {
   private readonly socket: TLSSocket;
   private readonly http2: ClientHttp2Session;
   private readonly active = new Set<Active>();
@@ -119,19 +119,27 @@ export class Session {
       servername: /^[\d.]+$|:/.test(host) ? '' : host,
       ALPNProtocols: ['h2'],
       minVersion: 'TLSv1.2',
+      // Whatever the environment says: bearer tokens go through here.
+      rejectUnauthorized: true,
       ...(options.secureContext === undefined ? {} : { secureContext: options.secureContext }),
     });
     this.socket.setNoDelay(true);
-    this.socket.on('error', (error) => (this.lastError ??= error));
+    this.socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.lastError ??= error;
+    });
     this.socket.once('close', () => this.onSocketClose());
     this.http2 = connectHttp2(options.origin, {
       createConnection: () => this.socket,
       settings: { enablePush: false },
       maxSessionMemory: 32,
     });
-    this.http2.on('error', (error) => (this.lastError ??= error));
-    this.http2.on('remoteSettings', (settings) => this.onSettings(settings));
-    this.http2.on('goaway', (code, lastStreamId) => this.onGoaway(code, lastStreamId));
+    this.http2.on('error', (error: NodeJS.ErrnoException) => {
+      this.lastError ??= error;
+    });
+    this.http2.on('remoteSettings', (settings: Settings) => this.onSettings(settings));
+    this.http2.on('goaway', (code: number, lastStreamId: number) =>
+      this.onGoaway(code, lastStreamId),
+    );
     this.http2.on('close', () => this.socket.destroy());
   }
 
@@ -331,7 +339,7 @@ export class Session {
     this.deadlinesInRow = 0;
     // 403 is how APNs refuses a certificate or token; everything else came after it said yes.
     if (status !== constants.HTTP_STATUS_FORBIDDEN) this.trusted = true;
-    return { kind: 'answered', status, headers: head, body, session: this };
+    return { kind: 'answered', status, headers: head, body, connection: this };
   }
 
   private unanswered(
