@@ -16,7 +16,7 @@ beforeAll(async () => {
   fcm = await storeCredential(client, 'FCM');
   apn = await storeCredential(client, 'APN');
   otherApp = await storeCredential(client, 'APN', 'other');
-}, 60_000);
+});
 
 afterAll(() => gateway?.stop());
 

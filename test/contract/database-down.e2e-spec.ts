@@ -13,7 +13,7 @@ beforeAll(async () => {
   gateway = await startGateway({ through: (url) => link.through(url) });
   client = gateway.client;
   await storeCredential(client, 'FCM');
-}, 60_000);
+});
 
 afterAll(async () => {
   await gateway?.stop();

@@ -1,4 +1,5 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { jest } from '@jest/globals';
 import { formatAccountId, newId, parseAccountId } from '@app/domain';
 import { AccountRepository, Database } from '@app/persistence';
 import { createLogger, loadConfig } from '@app/platform';
@@ -7,6 +8,9 @@ import { hashToken } from '../../apps/api/src/auth/authenticator.js';
 import { createTestDatabase } from '../support/database.js';
 import type { Json } from '../../scripts/types.js';
 import type { TestDatabase } from '../support/database.js';
+
+// Real processes and a real database: a busy machine may take its time.
+jest.setTimeout(60_000);
 
 /** An answer, read to its end. */
 export interface Answer {

@@ -13,7 +13,7 @@ beforeAll(async () => {
   await storeCredential(client, 'FCM');
   await storeCredential(client, 'APN');
   for (let i = 0; i < 6; i++) operations.push(await send(4));
-}, 60_000);
+});
 
 afterAll(() => gateway?.stop());
 

@@ -8,7 +8,7 @@ let gateway: Gateway;
 
 beforeAll(async () => {
   gateway = await startGateway({ log });
-}, 60_000);
+});
 
 afterAll(() => gateway?.stop());
 

@@ -2,16 +2,18 @@ import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { createTestDatabase } from '../support/database.js';
 import type { TestDatabase } from '../support/database.js';
+
+jest.setTimeout(60_000);
 
 const MAIN = new URL('../../dist/apps/api/src/main.js', import.meta.url).pathname;
 let database: TestDatabase;
 
 beforeAll(async () => {
   database = await createTestDatabase();
-}, 60_000);
+});
 
 afterAll(() => database?.drop());
 
@@ -60,7 +62,7 @@ describe('the process', () => {
     // One line that it listens; Nest's own list of routes stays out.
     expect(output()).toMatch(/"msg":"Listening"/);
     expect(output()).not.toMatch(/Mapped|InstanceLoader/);
-  }, 30_000);
+  });
 
   it('stops with 1 and names every fault of its configuration', async () => {
     const { exited, output } = start({ PORT: 'x', EXIT_WITH_PARENT: 'true' });
@@ -68,7 +70,7 @@ describe('the process', () => {
     for (const variable of ['PORT', 'DATABASE_URL', 'ENCRYPTION_KEYS']) {
       expect(output()).toContain(variable);
     }
-  }, 30_000);
+  });
 
   it('stops with 1 when it cannot make its account', async () => {
     const token = 'a-token-that-nobody-may-log-at-all';
@@ -81,7 +83,7 @@ describe('the process', () => {
     expect(await exited).toEqual([1, null]);
     expect(output()).toContain('The api cannot start');
     expect(output()).not.toContain(token);
-  }, 30_000);
+  });
 
   it('goes when the process that started it is gone', async () => {
     const { child } = start(environment());
@@ -90,5 +92,5 @@ describe('the process', () => {
     const gone = once(child, 'exit');
     child.disconnect();
     expect(await gone).toEqual([0, null]);
-  }, 30_000);
+  });
 });

@@ -21,7 +21,7 @@ beforeAll(async () => {
   client = gateway.client;
   fcm = await storeCredential(client, 'FCM');
   apn = await storeCredential(client, 'APN');
-}, 60_000);
+});
 
 afterAll(() => gateway?.stop());
 

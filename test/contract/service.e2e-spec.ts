@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { read, startGateway } from './gateway.js';
+import { apnContent, read, startGateway } from './gateway.js';
 import type { Gateway } from './gateway.js';
 
 let gateway: Gateway;
 
 beforeAll(async () => {
   gateway = await startGateway({ env: { PUBLIC_URL: 'https://push.example.com/gateway/' } });
-}, 60_000);
+});
 
 afterAll(() => gateway?.stop());
 
@@ -52,7 +52,6 @@ describe('the metrics port', () => {
 
 describe('absolute URLs', () => {
   it('begin with PUBLIC_URL', async () => {
-    const { apnContent } = await import('./gateway.js');
     const { body } = await gateway.client.post('Credentials', {
       appName: 'shop',
       credentialType: 'APN',

@@ -9,7 +9,7 @@ let gateway: Gateway;
 beforeAll(async () => {
   gateway = await startGateway();
   await storeCredential(gateway.client, 'FCM');
-}, 60_000);
+});
 
 afterAll(() => gateway?.stop());
 
