@@ -86,3 +86,7 @@ declare module '*/scripts/postgres-binaries.js' {
     temps?: string[],
   ): { dir: string; moved?: string };
 }
+
+declare module '*/scripts/catalog.js' {
+  export function catalogOf(client: import('pg').Client): Promise<string>;
+}
