@@ -97,11 +97,14 @@ export class PushNotificationRepository {
     const keys = [accountId, page.before, ...idRange(filter), filter.operationId ?? null];
     const rows = await this.db.query<PushRow>(
       `SELECT ${COLUMNS}
-       FROM (${EXAMINED}) p JOIN operations o ON o.id = p.operation_id
-       WHERE ($5::uuid IS NULL OR p.operation_id = $5)
-         AND ($6::push_status IS NULL OR p.status = $6)
-         AND ($7::provider_kind IS NULL OR p.provider = $7)
-       ORDER BY p.id DESC LIMIT $8`,
+       FROM (
+         SELECT * FROM (${EXAMINED}) examined
+         WHERE ($5::uuid IS NULL OR operation_id = $5)
+           AND ($6::push_status IS NULL OR status = $6)
+           AND ($7::provider_kind IS NULL OR provider = $7)
+         LIMIT $8
+       ) p JOIN operations o ON o.id = p.operation_id
+       ORDER BY p.id DESC`,
       [...keys, filter.status ?? null, filter.provider ?? null, page.limit + 1],
     );
     const items = rows.slice(0, page.limit).map(toPush);
