@@ -3,6 +3,7 @@ import pg from 'pg';
 import { DatabaseLink } from '../support/database-link.js';
 import {
   BACKENDS,
+  MAIN_BACKEND,
   startTestGateway,
   tokens,
   type QueueBackend,
@@ -112,6 +113,42 @@ describe.each(BACKENDS)('on %s, after 202 nothing is lost', (backend) => {
     const operation = await run.settled(operationId, 90_000);
     expect(operation.stats).toMatchObject({ sent: 300, failed: 0 });
     expect(missing(sent, await run.arrived())).toEqual([]);
+  });
+});
+
+describe('after 202 nothing is lost', () => {
+  it('when the database goes away in mid-run: nothing new is taken, what was sent is committed once', async () => {
+    const link = new DatabaseLink();
+    const run = await begin(MAIN_BACKEND, { through: (url) => link.through(url) });
+    const sent = tokens(2_000, 'slow.20');
+    const operationId = await run.send(sent);
+    await run.until('a part is sent', async () => (await processed(run)) > 100);
+    await link.cut();
+    await run.until('the worker has noticed', () =>
+      Promise.resolve(run.logs().includes('Settling failed')),
+    );
+    const requests = (await run.summary()).requests;
+    expect(requests).toBeLessThan(2_000);
+    await link.mend();
+    const operation = await run.settled(operationId, 60_000);
+    expect(operation.stats).toMatchObject({ sent: 2_000, failed: 0 });
+    expect(missing(sent, await run.arrived())).toEqual([]);
+    expect((await run.summary()).duplicates).toBe(0);
+    await link.close();
+  });
+
+  it('and nothing is doubled when two workers share the work', async () => {
+    const run = await begin(MAIN_BACKEND);
+    await run.startWorker();
+    const sent = tokens(3_000);
+    const ids = await Promise.all(
+      [0, 1, 2].map((n) => run.send(sent.slice(n * 1_000, n * 1_000 + 1_000))),
+    );
+    await Promise.all(ids.map((id) => run.settled(id, 60_000)));
+    expect(missing(sent, await run.arrived())).toEqual([]);
+    expect(await run.summary()).toMatchObject({ distinctAccepted: 3_000, duplicates: 0 });
+    const [windows] = await run.query('SELECT sum(outstanding)::int AS n FROM credential_windows');
+    expect(windows.n).toBe(0);
   });
 });
 

@@ -19,6 +19,7 @@ describe('Claims', () => {
         },
       },
       times,
+      { warn: () => undefined },
     );
     const results = await Promise.all(['a', 'b'].map((id) => claims.take(id)));
     expect(asked).toEqual([['a', 'b']]);
@@ -38,8 +39,19 @@ describe('Claims', () => {
         },
       },
       times,
+      { warn: () => undefined },
       () => now,
     );
     expect(await claims.take('a')).toMatchObject({ sendBefore: 36_000 });
+  });
+
+  it('logs one line a batch when it cannot ask, and tells every job', async () => {
+    const lines: unknown[] = [];
+    const claims = new Claims({ claim: () => Promise.reject(new Error('database away')) }, times, {
+      warn: (fields: unknown) => void lines.push(fields),
+    });
+    const results = await Promise.allSettled(['a', 'b', 'c'].map((id) => claims.take(id)));
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
+    expect(lines).toHaveLength(1);
   });
 });

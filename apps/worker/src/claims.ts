@@ -1,6 +1,6 @@
 import type { Uuid } from '@app/domain';
 import type { ClaimedPush, DeliveryRepository, NotClaimed } from '@app/persistence';
-import { Batcher } from '@app/platform';
+import { Batcher, type Logger } from '@app/platform';
 
 export interface Claim {
   state: 'claimed';
@@ -26,7 +26,8 @@ export class Claims {
 
   constructor(
     deliveries: Pick<DeliveryRepository, 'claim'>,
-    private readonly times: LeaseTimes,
+    times: LeaseTimes,
+    logger: Pick<Logger, 'warn'>,
     monotonicMs: () => number = () => performance.now(),
   ) {
     const usableMs = times.leaseMs - times.requestTimeoutMs - times.leaseMarginMs;
@@ -34,10 +35,16 @@ export class Claims {
       async (ids) => {
         // Read before the statement is sent: the lease can only have begun later.
         const sendBefore = monotonicMs() + usableMs;
-        const results = await deliveries.claim(ids, times.leaseMs);
-        return results.map((result) =>
-          result.state === 'claimed' ? { ...result, sendBefore } : result,
-        );
+        try {
+          const results = await deliveries.claim(ids, times.leaseMs);
+          return results.map((result) =>
+            result.state === 'claimed' ? { ...result, sendBefore } : result,
+          );
+        } catch (err) {
+          // Once a batch: an outage must not write a line a job.
+          logger.warn({ err, pushes: ids.length }, 'Claiming failed');
+          throw err;
+        }
       },
       { concurrency: 2 },
     );
@@ -46,9 +53,5 @@ export class Claims {
   /** @throws Unavailable when PostgreSQL cannot answer; whether the lease was taken is unknown then. */
   take(id: Uuid): Promise<Claim | NotClaimed> {
     return this.batcher.add(id);
-  }
-
-  get leaseMs(): number {
-    return this.times.leaseMs;
   }
 }

@@ -36,9 +36,8 @@ export class DeliverProcessor {
   private async claim(job: DeliverJob): Promise<Claim | NotClaimed> {
     try {
       return await this.claims.take(job.id);
-    } catch (err) {
+    } catch {
       // Whether the lease was taken is unknown: the job comes back and sees.
-      this.options.logger.warn({ err, pushNotificationId: job.id }, 'Claim failed');
       return { state: 'wait', waitMs: FAULT_WAIT_MS };
     }
   }

@@ -78,11 +78,11 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     logger,
   });
   const processor = new DeliverProcessor(
-    new Claims(deliveries, {
-      leaseMs: config.delivery.leaseMs,
-      leaseMarginMs: config.delivery.leaseMarginMs,
-      requestTimeoutMs: config.providers.requestTimeoutMs,
-    }),
+    new Claims(
+      deliveries,
+      { ...config.delivery, requestTimeoutMs: config.providers.requestTimeoutMs },
+      logger,
+    ),
     new Sender(
       new Credentials(new CredentialRepository(db, box)),
       new OperationContents(deliveries),

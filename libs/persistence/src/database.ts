@@ -35,6 +35,8 @@ export class Database {
     });
     // An idle connection that breaks is replaced by the pool; without a listener it ends the process.
     this.pool.on('error', () => undefined);
+    // So does one that breaks between two statements of a transaction; the next statement says so.
+    this.pool.on('connect', (client) => client.on('error', () => undefined));
     this.prisma = new PrismaClient({
       adapter: new PrismaPg(this.pool),
       transactionOptions: { maxWait: 3_000, timeout: 15_000 },
