@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { createPrivateKey, sign } from 'node:crypto';
 import { once } from 'node:events';
 import { type ClientHttp2Session, connect, type OutgoingHttpHeaders } from 'node:http2';
@@ -132,7 +133,7 @@ export async function post(
 ): Promise<{ status: number; json: unknown; version: string }> {
   const request = httpsRequest(url, { method: 'POST', ca, headers, agent: false });
   request.end(body);
-  const [response] = (await once(request, 'response')) as [import('node:http').IncomingMessage];
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
   let text = '';
   response.setEncoding('utf8');
   for await (const chunk of response) text += String(chunk);

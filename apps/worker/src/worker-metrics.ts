@@ -4,6 +4,8 @@ import { Metrics, type Registry } from '@app/platform';
 import { countJobs, QUEUES, type QueueConnection } from '@app/queue';
 import type { SweepRule } from './sweeper.js';
 
+const QUEUE_STATES = ['waiting', 'delayed', 'active', 'failed'] as const;
+
 /** What an operator watches of a worker. */
 export class WorkerMetrics {
   private readonly metrics = new Metrics('worker');
@@ -41,7 +43,7 @@ export class WorkerMetrics {
       async (gauge) => {
         for (const queue of QUEUES) {
           const counts = await countJobs(connection.queue(queue));
-          for (const [state, count] of Object.entries(counts)) gauge.set({ queue, state }, count);
+          for (const state of QUEUE_STATES) gauge.set({ queue, state }, counts[state]);
         }
       },
     );

@@ -32,7 +32,7 @@ import { WorkerMetrics } from './worker-metrics.js';
 export interface RunningWorker {
   metricsPort: number;
   /** Takes no more work, finishes what is in hand, commits it and closes everything. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 const monotonicMs = () => performance.now();
@@ -134,7 +134,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
 
   return {
     metricsPort: metricsServer.port,
-    async stop() {
+    stop: async () => {
       await Promise.all([sweeper.stop(), listener.stop(), dispatcher.stop()]);
       await Promise.all(consumers.map((consumer) => consumer.close()));
       await settlements.drain();

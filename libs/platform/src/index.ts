@@ -1,5 +1,7 @@
 export { Batcher } from './batcher.js';
 export type { BatcherOptions } from './batcher.js';
+export { boot } from './boot.js';
+export type { Started } from './boot.js';
 export type { EncryptionKey } from './config-schema.js';
 export { ConfigError, loadConfig } from './config.js';
 export type { Config, ConfigFault } from './config.js';

@@ -65,7 +65,8 @@ function errorOf(answer: Answer): ErrorBody['error'] {
 function summary(answer: Answer): string {
   const { status, details = [] } = errorOf(answer);
   const own = details.find((detail) => String(detail['@type']).endsWith('FcmError'));
-  return `${answer.status} ${status} ${String(own?.['errorCode'] ?? '-')}`;
+  const code = own?.['errorCode'];
+  return `${answer.status} ${status} ${typeof code === 'string' ? code : '-'}`;
 }
 
 describe('the token endpoint', () => {
