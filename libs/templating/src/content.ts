@@ -30,7 +30,7 @@ export function compileContent(content: Content): ContentTemplate {
       const rendered: RenderedContent = {};
       if (title !== null) rendered.title = title.render(variables, now);
       if (body !== null) rendered.body = body.render(variables, now);
-      if (data.length > 0) {
+      if (content.data !== undefined) {
         rendered.data = Object.fromEntries(
           data.map(([key, template]) => [key, template.render(variables, now)]),
         );

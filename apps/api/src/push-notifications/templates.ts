@@ -1,5 +1,6 @@
 import type { Content, Fault } from '@app/domain';
-import { RenderError, TemplateError, compile } from '@app/templating';
+import { RenderError, TemplateError, compile, compileContent } from '@app/templating';
+import type { RenderedContent } from '@app/templating';
 import { MAX_FAULTS } from '../errors/faults.js';
 import { jsonPath } from '../errors/json-path.js';
 
@@ -35,21 +36,9 @@ export function renderContent(
   content: Content,
   variables: Record<string, string>,
   now: Date,
-): Content | null {
-  const render = (source: string) => compile(source).render(variables, now);
-  const { title, body, data } = content;
+): RenderedContent | null {
   try {
-    return {
-      ...(title === undefined ? {} : { title: render(title) }),
-      ...(body === undefined ? {} : { body: render(body) }),
-      ...(data === undefined
-        ? {}
-        : {
-            data: Object.fromEntries(
-              Object.entries(data).map(([key, source]) => [key, render(source)]),
-            ),
-          }),
-    };
+    return compileContent(content).render(variables, now);
   } catch (error) {
     if (error instanceof RenderError || error instanceof TemplateError) return null;
     throw error;
