@@ -321,6 +321,29 @@ export const environment = z.object({
     50,
     120_000,
   ),
+  MAX_IN_FLIGHT: integer(
+    {
+      section: 'Providers',
+      description:
+        'Requests that a worker process has on the wire at once, over all credentials. What finds ' +
+        'no room within a second goes back to the queue.',
+      default: '2000',
+      unit: 'requests',
+    },
+    1,
+    100_000,
+  ),
+  CREDENTIAL_MAX_IN_FLIGHT: integer(
+    {
+      section: 'Providers',
+      description:
+        'The same for one credential. The connections of one carry at most 400 (FCM) or 1000 (APNs).',
+      default: '1000',
+      unit: 'requests',
+    },
+    1,
+    100_000,
+  ),
   CREDENTIAL_WINDOW: integer(
     {
       section: 'Providers',

@@ -48,6 +48,9 @@ export interface Config {
     requestTimeoutMs: number;
     pingIntervalMs: number;
     pingTimeoutMs: number;
+    /** Requests on the wire at once: over all credentials, and of one. */
+    maxInFlight: number;
+    credentialMaxInFlight: number;
     /** Start value of a credential's admission window, pushes. */
     credentialWindow: number;
   };
@@ -115,7 +118,8 @@ function parse(env: Env): { values: Partial<Environment>; faults: ConfigFault[] 
     if (result.success) entries.push([variable, result.data]);
     else faults.push(...result.error.issues.map(({ message }) => ({ variable, message })));
   }
-  return { values: Object.fromEntries(entries) as Partial<Environment>, faults };
+  const values: Partial<Environment> = Object.fromEntries(entries);
+  return { values, faults };
 }
 
 /** Rules between variables; one whose variables did not parse is left out. */
@@ -252,6 +256,8 @@ function shape(values: Environment, env: Env): Config {
       requestTimeoutMs: values.REQUEST_TIMEOUT_MS,
       pingIntervalMs: values.PING_INTERVAL_MS,
       pingTimeoutMs: values.PING_TIMEOUT_MS,
+      maxInFlight: values.MAX_IN_FLIGHT,
+      credentialMaxInFlight: values.CREDENTIAL_MAX_IN_FLIGHT,
       credentialWindow: values.CREDENTIAL_WINDOW,
     },
     delivery: {

@@ -37,6 +37,6 @@ export function workerOptions({
     // Seconds: after so long an idle Worker looks by itself, should it have missed a wake-up.
     drainDelay: 1,
     // Milliseconds until a lost connection is tried again (default 15 s).
-    runRetryDelay: 1_000,
+    runRetryDelay: 500,
   };
 }

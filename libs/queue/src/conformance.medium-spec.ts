@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createLogger } from '@app/platform';
+import type { Logger } from '@app/platform';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { createTestDatabase } from '../../../test/support/database.js';
@@ -180,13 +181,13 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
 
   function consume(
     processor: DeliveryProcessor,
-    { concurrency = 10, queue = DELIVER_FCM as QueueName } = {},
+    options: { concurrency?: number; queue?: QueueName; logger?: Logger } = {},
   ): DeliveryConsumer {
-    const consumer = createDeliveryConsumer(connection, queue, processor, {
-      concurrency,
+    const consumer = createDeliveryConsumer(connection, options.queue ?? DELIVER_FCM, processor, {
+      concurrency: options.concurrency ?? 10,
       lockMs: LOCK_MS,
       stalledIntervalMs: STALLED_MS,
-      logger,
+      logger: options.logger ?? logger,
     });
     consumers.push(consumer);
     return consumer;
@@ -389,6 +390,24 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     await closing;
     expect(seen.ids).toHaveLength(1);
     expect(await count()).toEqual({ ...NOTHING, waiting: 2 });
+  });
+
+  it('takes a lock that was lost for no fault', async () => {
+    const lines: string[] = [];
+    const watched = createLogger({ level: 'debug' }, { write: (line) => lines.push(line) });
+    const hold = held();
+    const seen = new Seen();
+    const consumer = consume(seen.processor(hold.processor), { logger: watched });
+    await add(jobs(1));
+    await seen.until(1);
+    await backend.lose();
+    hold.release();
+    await add(jobs(1));
+    await seen.until(2);
+    await consumer.close();
+    const levels = lines.map((line) => (JSON.parse(line) as { level: number }).level);
+    expect(levels.length).toBeGreaterThan(0);
+    expect(new Set(levels)).toEqual(new Set([watched.levels.values['debug']]));
   });
 
   it('goes through 2,000 jobs with many in hand', async () => {

@@ -31,19 +31,35 @@ const failFast: RedisOptions = {
  */
 const patient: RedisOptions = { ...common, maxRetriesPerRequest: null, socketTimeout: 30_000 };
 
+/** It is asked at boot, when the connection may still be under way. */
+const WARNINGS_WAIT_MS = 2_000;
+
 /** Connects in the background and for ever. */
 export function connectToRedis(
   config: Pick<QueueConfig, 'prefix'> & { redisUrl: string },
   logger: Logger,
 ): QueueConnection {
   const errors = new ErrorLog(logger);
-  const open = (options: RedisOptions): Redis =>
-    new Redis(config.redisUrl, options).on('error', (err) => {
+  const opened: Redis[] = [];
+  const keep = (redis: Redis): Redis => {
+    opened.push(redis);
+    endable(redis);
+    return redis.on('error', (err) => {
       errors.warn('Redis connection failed', err);
     });
+  };
+  const open = (options: RedisOptions): Redis => keep(new Redis(config.redisUrl, options));
   const producers = open(failFast);
-  // Only a process that works on jobs needs the second one.
+  // Only a process that works on jobs needs the second one. A Worker makes a copy of it for its
+  // blocking reads, and cannot close that one while Redis is away.
   let workers: Redis | undefined;
+  const openForWorkers = (): Redis => {
+    const redis = open(patient);
+    const duplicate = redis.duplicate.bind(redis);
+    return Object.assign(redis, {
+      duplicate: (override?: Partial<RedisOptions>) => keep(duplicate(override)),
+    });
+  };
   const queues = new Map<QueueName, DeliveryQueue>();
   // Curly brackets keep all keys of a queue in one slot of a cluster.
   const prefixOf = (name: QueueName) => `{${config.prefix}:${name}}`;
@@ -69,7 +85,7 @@ export function connectToRedis(
     },
 
     worker(name, processor, options) {
-      workers ??= open(patient);
+      workers ??= openForWorkers();
       const worker = new Worker<DeliverJob, void>(name, processor, {
         ...workerOptions(options),
         connection: workers,
@@ -87,14 +103,29 @@ export function connectToRedis(
     epoch: () => redisEpoch(producers, `{${config.prefix}}:epoch`),
 
     async warnings() {
+      await readyWithin(producers, WARNINGS_WAIT_MS);
       return redisWarnings(await producers.info());
     },
 
     async close() {
       await Promise.all([...queues.values()].map((queue) => queue.close()));
-      producers.disconnect();
-      workers?.disconnect();
+      for (const redis of opened) redis.disconnect();
     },
+  };
+}
+
+/**
+ * ioredis never ends a connection that is disconnected between two attempts to connect, and BullMQ
+ * waits for that end when a Worker closes. From within an attempt it does end.
+ */
+function endable(redis: Redis): void {
+  const disconnect = redis.disconnect.bind(redis);
+  redis.disconnect = (reconnect) => {
+    const between = redis.status === 'reconnecting';
+    disconnect(reconnect);
+    if (!between || reconnect === true) return;
+    redis.connect().catch(() => undefined);
+    disconnect();
   };
 }
 

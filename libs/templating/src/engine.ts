@@ -1,6 +1,7 @@
 import { CycleTag, Liquid, Value, toValue } from 'liquidjs';
 import type { Emitter, FilterImplOptions, Parser, TagToken, TopLevelToken } from 'liquidjs';
-import { MAX_OUTPUT, MAX_SOURCE, RenderContext, bounded } from './budget.js';
+import { MAX_OUTPUT, MAX_SOURCE, bounded } from './budget.js';
+import type { RenderContext } from './budget.js';
 import { DATE_FILTERS, fixedDate } from './dates.js';
 import { LimitReached } from './errors.js';
 
@@ -26,10 +27,11 @@ export class CappedEmitter implements Emitter {
 }
 
 function toText(value: unknown): string {
-  const plain: unknown = toValue(value);
+  const plain = toValue(value) as string | number | boolean | unknown[] | null | undefined;
   if (typeof plain === 'string') return plain;
   if (plain === undefined || plain === null) return '';
-  return Array.isArray(plain) ? plain.map(toText).join('') : String(plain);
+  if (Array.isArray(plain)) return plain.map(toText).join('');
+  return String(plain);
 }
 
 /**
@@ -60,7 +62,8 @@ export function createEngine(): Liquid {
 class CheckedCycleTag extends CycleTag {
   constructor(token: TagToken, rest: TopLevelToken[], liquid: Liquid, _parser: Parser) {
     super(token, rest, liquid);
-    for (const candidate of this['candidates']) void new Value(candidate, liquid);
+    const candidates = this['candidates'] as ConstructorParameters<typeof Value>[0][];
+    for (const candidate of candidates) void new Value(candidate, liquid);
   }
 }
 

@@ -79,7 +79,7 @@ class LiquidTemplate implements Template {
 
   private attempt(variables: Record<string, string>, now: Date): string {
     // `increment` writes to it. Without a prototype, names such as `constructor` are just missing.
-    const scope: object = Object.assign(Object.create(null), variables);
+    const scope: object = Object.assign(Object.create(null) as object, variables);
     const context = new RenderContext(scope, engine, now);
     const emitter = new CappedEmitter();
     toValueSync(engine.renderer.renderTemplates(this.nodes, context, emitter));
