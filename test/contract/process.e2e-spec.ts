@@ -59,8 +59,8 @@ describe('the process', () => {
     }
     child.kill('SIGTERM');
     expect(await exited).toEqual([0, null]);
-    // One line that it listens; Nest's own list of routes stays out.
-    expect(output()).toMatch(/"msg":"Listening"/);
+    // One line that it is ready; Nest's own list of routes stays out.
+    expect(output()).toMatch(/"msg":"Ready"/);
     expect(output()).not.toMatch(/Mapped|InstanceLoader/);
   });
 
