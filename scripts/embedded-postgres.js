@@ -151,7 +151,7 @@ function temporaryHome(uid) {
 const lastWill = (data, remove) => [
   'pid=$(head -n 1 "$1/postmaster.pid" 2>/dev/null); ' +
     'if [ -n "$pid" ]; then kill -s "$2" "$pid"; n=0; ' +
-    'while kill -0 "$pid" 2>/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done; fi; ' +
+    'while [ -e "$1/postmaster.pid" ] && kill -0 "$pid" 2>/dev/null && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done; fi; ' +
     '[ -z "$3" ] || rm -rf "$3"',
   [data, remove === '' ? 'INT' : 'QUIT', remove],
 ];

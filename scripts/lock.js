@@ -10,13 +10,32 @@ import { codeOf } from './sentence.js';
 
 /** @import { Owner } from './types.js' */
 
-/** @param {number} pid @returns {boolean} */
+/**
+ * Does the process run? One that has ended and waits to be reaped does not; where process 1 reaps nobody, as
+ * in many containers, that is for ever.
+ * @param {number} pid
+ */
 export function isAlive(pid) {
   try {
     process.kill(pid, 0);
-    return true;
   } catch (error) {
     return codeOf(error) === 'EPERM';
+  }
+  return process.platform !== 'linux' || !['Z', 'X', undefined].includes(statOf(pid)[STATE]);
+}
+
+/** Places after the program's name in /proc/<pid>/stat. */
+const STATE = 0;
+const START_TIME = 19;
+
+/** @param {number} pid @returns {string[]} none when there is no such process */
+function statOf(pid) {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name, in parentheses, may hold spaces and parentheses itself.
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  } catch {
+    return [];
   }
 }
 
@@ -26,15 +45,7 @@ export function isAlive(pid) {
  * @returns {string} '' when there is no such process
  */
 export function bornAt(pid) {
-  if (process.platform === 'linux') {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-      // The name in parentheses may hold spaces; start time is the 20th field after it.
-      return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
-    } catch {
-      return '';
-    }
-  }
+  if (process.platform === 'linux') return statOf(pid)[START_TIME] ?? '';
   return spawnSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim();
 }
 

@@ -68,6 +68,7 @@ declare module '*/scripts/lock.js' {
   ): { release: () => void } | { heldBy: number };
   export function lock(path: string, onWait?: (pid: number) => void): Promise<() => void>;
   export function bornAt(pid: number): string;
+  export function isAlive(pid: number): boolean;
 }
 
 declare module '*/scripts/installed.js' {
