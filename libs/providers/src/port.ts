@@ -111,6 +111,8 @@ export interface ProviderOptions {
   /** …and destroyed without an answer in this time. */
   pingTimeoutMs: number;
   /** Requests on the wire at once for one credential. Default: all that its sessions can carry. */
+  credentialMaxInFlight?: number;
+  /** The same for all credentials of all providers together. Default: no limit but theirs. */
   maxInFlight?: number;
   /** How long a request may wait for a stream before it is `not-sent`. Default 1,000. */
   slotWaitMs?: number;

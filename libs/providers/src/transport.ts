@@ -1,7 +1,9 @@
 import { createSecureContext } from 'node:tls';
 import type { SecureContext } from 'node:tls';
 import type { Random } from '@app/domain';
-import { SessionPool, poolDefaults } from './http2/session-pool.js';
+import { FlightLimit } from './http2/flight-limit.js';
+import { poolDefaults } from './http2/pool-options.js';
+import { SessionPool } from './http2/session-pool.js';
 import { Ticker } from './http2/ticker.js';
 import type { ProviderOptions } from './port.js';
 import { trustedRoots } from './trusted-roots.js';
@@ -16,6 +18,7 @@ export interface VendorLimits {
 /** Makes the session pools of all credentials: one timer and one parsed set of roots for all. */
 export class Transport {
   private readonly ticker = new Ticker();
+  private readonly everybody: FlightLimit;
   private readonly ca: string[] | undefined;
   private readonly context: SecureContext | undefined;
 
@@ -23,6 +26,7 @@ export class Transport {
     private readonly options: ProviderOptions,
     private readonly random: Random = Math.random,
   ) {
+    this.everybody = new FlightLimit(options.maxInFlight);
     this.ca = trustedRoots(options.ca);
     // Parsing the roots takes milliseconds: once, not per connection.
     this.context = this.ca && createSecureContext({ ca: this.ca });
@@ -49,7 +53,10 @@ export class Transport {
         ...limits,
         origin,
         secureContext,
-        maxInFlight: options.maxInFlight ?? limits.maxSessions * limits.maxStreamsPerSession,
+        maxInFlight: Math.min(
+          options.credentialMaxInFlight ?? Number.POSITIVE_INFINITY,
+          limits.maxSessions * limits.maxStreamsPerSession,
+        ),
         slotWaitMs: options.slotWaitMs ?? poolDefaults.slotWaitMs,
         maxSessionAgeMs: options.maxSessionAgeMs ?? poolDefaults.maxSessionAgeMs,
         requestTimeoutMs: options.requestTimeoutMs,
@@ -59,6 +66,7 @@ export class Transport {
       },
       this.ticker,
       this.random,
+      this.everybody,
     );
   }
 

@@ -17,6 +17,8 @@ export interface RawStream {
   head200(): void;
   data(text: string): void;
   reset(code: number): void;
+  /** Ends the connection in order, without a word on HTTP/2's level. */
+  end(): void;
 }
 
 /** An HTTP/2 server that writes frames by hand, to say what Node's own server never would. */
@@ -99,6 +101,7 @@ function streamOn(socket: TLSSocket, id: number): RawStream {
       payload.writeUInt32BE(code);
       socket.write(frame(FRAME.rst, 0, id, payload));
     },
+    end: () => socket.end(),
   };
 }
 

@@ -26,6 +26,7 @@ export interface ScriptedRequest {
 }
 
 export const ok: Script = ({ stream }) => {
+  if (stream.destroyed) return;
   stream.respond({ ':status': 200 });
   stream.end();
 };

@@ -64,7 +64,7 @@ export interface Flight {
   /** Monotonic milliseconds. */
   readonly deadlineAt: number;
   /** While no slot is found: when to give up. */
-  readonly waitUntil: number;
+  waitUntil: number;
   /** How often it was refused safely and taken up again. */
   resends: number;
   /** The connection that refused it; another one is tried first. */

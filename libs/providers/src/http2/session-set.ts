@@ -1,0 +1,60 @@
+import type { Connection } from './exchange.js';
+import type { Session } from './session.js';
+
+/** The sessions of one pool, whatever their state, and which of them has room. */
+export class SessionSet {
+  private readonly all = new Set<Session>();
+
+  add(session: Session): void {
+    this.all.add(session);
+  }
+
+  delete(session: Session): void {
+    this.all.delete(session);
+  }
+
+  get size(): number {
+    return this.all.size;
+  }
+
+  get isConnecting(): boolean {
+    for (const session of this.all) if (session.isConnecting) return true;
+    return false;
+  }
+
+  /** Draining sessions do not count: they end within a deadline and their successor is needed. */
+  get live(): number {
+    let live = 0;
+    for (const session of this.all) if (session.isOpen || session.isConnecting) live += 1;
+    return live;
+  }
+
+  /** The session with most room other than `avoid`, and `avoid` itself when it has room. */
+  withRoom(avoid: Connection | undefined): { best?: Session; avoided?: Session } {
+    const found: { best?: Session; avoided?: Session } = {};
+    for (const session of this.all) {
+      if (session.free <= 0) continue;
+      if (session === avoid) found.avoided = session;
+      else if (found.best === undefined || session.free > found.best.free) found.best = session;
+    }
+    return found;
+  }
+
+  /** Whether all that are open have shown that they are full; `avoid` counts as full. */
+  areFull(avoid: Connection | undefined): boolean {
+    for (const session of this.all) {
+      if (!session.isOpen || session === avoid) continue;
+      // Until the peer has answered on this one, a second would only ask the same question.
+      if (session.free > 0 || !session.isTrusted) return false;
+    }
+    return true;
+  }
+
+  tick(now: number): void {
+    for (const session of this.all) session.tick(now);
+  }
+
+  drain(): void {
+    for (const session of this.all) session.drain();
+  }
+}

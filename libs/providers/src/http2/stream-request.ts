@@ -1,0 +1,106 @@
+import { constants } from 'node:http2';
+import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
+import type { Flight } from './exchange.js';
+
+/** After a deadline the stream gets this long to close by its RST_STREAM, then it is torn down. */
+const CANCEL_GRACE_MS = 250;
+
+/**
+ * One request on its stream. It collects the answer, cancels at the deadline, and ends on the
+ * stream's `close` and on nothing earlier: an `end`, an `error` or a reset may still be followed by
+ * something that says more.
+ */
+export class StreamRequest {
+  private head: IncomingHttpHeaders | undefined;
+  private whole = false;
+  private body = '';
+  private length = 0;
+  private cancelledAt = 0;
+
+  /**
+   * @param maxBodyLength in characters; a longer body is cut and its stream cancelled.
+   * @param onClose called once.
+   */
+  constructor(
+    readonly flight: Flight,
+    private readonly stream: ClientHttp2Stream,
+    maxBodyLength: number,
+    onClose: (request: StreamRequest) => void,
+  ) {
+    stream.on('response', (headers) => {
+      this.head = headers;
+    });
+    stream.setEncoding('utf8');
+    stream.on('data', (chunk: string) => {
+      this.length += chunk.length;
+      if (this.length <= maxBodyLength) {
+        this.body += chunk;
+      } else if (!this.whole) {
+        // The head has told what happened; nobody's error body is that long.
+        this.whole = true;
+        stream.close(constants.NGHTTP2_CANCEL);
+      }
+    });
+    stream.on('end', () => {
+      // A reset also ends the readable side, but with its code set; so does a connection that is
+      // gone, but with the stream destroyed.
+      const isWhole = stream.rstCode === constants.NGHTTP2_NO_ERROR && !stream.destroyed;
+      if (isWhole && !this.isCancelled) this.whole = true;
+    });
+    // The close that follows every error is what counts.
+    stream.on('error', () => {});
+    stream.once('close', () => onClose(this));
+    stream.end(flight.body);
+  }
+
+  /** The whole answer; undefined while it is not here, and when it never came. */
+  get answer(): { status: number; headers: IncomingHttpHeaders; body: string } | undefined {
+    return this.whole && this.started !== undefined
+      ? { ...this.started, body: this.body }
+      : undefined;
+  }
+
+  /** The head of an answer, whatever became of the rest. */
+  get started(): { status: number; headers: IncomingHttpHeaders } | undefined {
+    if (this.head === undefined) return undefined;
+    return { status: this.head[':status'] as unknown as number, headers: this.head };
+  }
+
+  /** Its deadline came first. */
+  get isCancelled(): boolean {
+    return this.cancelledAt !== 0;
+  }
+
+  get resetCode(): number {
+    return this.stream.rstCode ?? constants.NGHTTP2_NO_ERROR;
+  }
+
+  /**
+   * Refused before any processing, by RFC 9113 sections 6.8 and 8.7.
+   *
+   * @param lastStreamId of the peer's GOAWAY, if it sent one.
+   */
+  wasRefused(lastStreamId: number | undefined): boolean {
+    if (this.stream.id === undefined) return true;
+    if (this.stream.rstCode === constants.NGHTTP2_REFUSED_STREAM) return true;
+    return lastStreamId !== undefined && this.stream.id > lastStreamId;
+  }
+
+  /** @returns true when the deadline has just come and the stream was cancelled. */
+  tick(now: number): boolean {
+    if (this.isCancelled) {
+      // A socket that takes no more bytes never sends the RST_STREAM, so no close would come.
+      if (now - this.cancelledAt >= CANCEL_GRACE_MS) this.stream.destroy();
+      return false;
+    }
+    if (now < this.flight.deadlineAt) return false;
+    this.cancelledAt = now;
+    this.stream.close(constants.NGHTTP2_CANCEL);
+    return true;
+  }
+
+  /** The socket is gone: the stream closes without another word. */
+  destroy(): void {
+    this.stream.destroy();
+  }
+}

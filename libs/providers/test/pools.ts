@@ -1,0 +1,103 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import type { Exchange } from '../src/http2/exchange.js';
+import type { FlightLimit } from '../src/http2/flight-limit.js';
+import { poolDefaults } from '../src/http2/pool-options.js';
+import type { PoolOptions } from '../src/http2/pool-options.js';
+import { SessionPool } from '../src/http2/session-pool.js';
+import { Ticker } from '../src/http2/ticker.js';
+
+/** Where a pool of a test goes. */
+export type Peer = Pick<PoolOptions, 'origin' | 'secureContext'>;
+
+/** The pools of one test, which must leave nothing behind. */
+export class Pools {
+  private readonly ticker = new Ticker(10);
+  private readonly all: SessionPool[] = [];
+
+  open(peer: Peer, options: Partial<PoolOptions> = {}, everybody?: FlightLimit): SessionPool {
+    const { origin, secureContext } = peer;
+    const pool = new SessionPool(
+      {
+        ...poolDefaults,
+        origin,
+        secureContext,
+        maxSessions: 1,
+        maxStreamsPerSession: 100,
+        oneStreamUntilAnswered: false,
+        maxInFlight: 1_000,
+        requestTimeoutMs: 10_000,
+        pingIntervalMs: 30_000,
+        pingTimeoutMs: 5_000,
+        ...options,
+      },
+      this.ticker,
+      undefined,
+      everybody,
+    );
+    this.all.push(pool);
+    return pool;
+  }
+
+  /** Closes them. @returns what is left: all zero and false when nothing leaked. */
+  async close(): Promise<{ sessions: number; inFlight: number; waiting: number; timer: boolean }> {
+    await Promise.all(this.all.map((pool) => pool.close()));
+    const left = { sessions: 0, inFlight: 0, waiting: 0, timer: this.ticker.running };
+    for (const pool of this.all) {
+      const { sessions, inFlight, waiting } = pool.stats();
+      left.sessions += sessions;
+      left.inFlight += inFlight;
+      left.waiting += waiting;
+    }
+    return left;
+  }
+}
+
+export const NOTHING_LEFT = { sessions: 0, inFlight: 0, waiting: 0, timer: false };
+
+export function post(
+  pool: SessionPool,
+  path = '/',
+  deadlineMs?: number,
+  body = Buffer.from('{}'),
+): Promise<Exchange> {
+  const headers = {
+    ':method': 'POST',
+    ':path': path,
+    ':scheme': 'https',
+    ':authority': 'localhost',
+  };
+  return pool.request(headers, body, deadlineMs);
+}
+
+export function postMany(pool: SessionPool, count: number): Promise<Exchange[]> {
+  return Promise.all(Array.from({ length: count }, (_, i) => post(pool, `/${i}`)));
+}
+
+export function statuses(exchanges: Exchange[]): (number | string)[] {
+  return exchanges.map((e) => (e.kind === 'answered' ? e.status : e.kind));
+}
+
+/** Sends until an answer comes, as the queue would. @returns milliseconds it took. */
+export async function heal(pool: SessionPool): Promise<number> {
+  const begun = performance.now();
+  for (;;) {
+    const exchange = await post(pool);
+    if (exchange.kind === 'answered') return performance.now() - begun;
+    const waitMs = exchange.kind === 'not-sent' ? exchange.afterMs : 0;
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+  }
+}
+
+/** Bytes that are really held: heap and buffers, after a full collection. */
+export async function heldBytes(): Promise<number> {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  // Twice, with the loop turning between: what a finished handle held goes with the second.
+  for (let i = 0; i < 2; i += 1) {
+    await new Promise((resolve) => setImmediate(resolve));
+    collect();
+  }
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
