@@ -18,6 +18,7 @@ const claimed = (over: Partial<ClaimedPush> = {}): ClaimedPush => ({
   leaseLost: false,
   attemptCount: 0,
   unknownCount: 0,
+  wasBlamed: false,
   firstAttemptAt: null,
   expiresAt: new Date(now.getTime() + 3_600_000),
   ...over,
@@ -146,6 +147,14 @@ describe('DeliverProcessor', () => {
     expect(settlement).toMatchObject({ to: 'SENT', countedAttempts: 2, unknownAttempts: 1 });
     expect(settlement?.attempts.map(({ outcome }) => outcome)).toEqual(['unknown', 'accepted']);
     expect(sends).toBe(1);
+  });
+
+  it('gives up a push that broke the connection before', async () => {
+    const { settlement } = await deliver({
+      push: { unknownCount: 1, wasBlamed: true },
+      outcome: { kind: 'unknown', reason: 'RST_PROTOCOL_ERROR', message: '' },
+    });
+    expect(settlement).toMatchObject({ to: 'FAILED', unknownAttempts: 1 });
   });
 
   it('gives up after the third unknown outcome', async () => {

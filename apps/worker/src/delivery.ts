@@ -43,6 +43,7 @@ export class Delivery {
     return {
       attemptCount: this.push.attemptCount + this.counted,
       unknownCount: this.push.unknownCount + this.unknown,
+      wasBlamed: this.push.wasBlamed,
       firstAttemptAt: this.push.firstAttemptAt,
       expiresAt: this.push.expiresAt,
       immediate: this.immediate,

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { defaultRetryPolicy, systemClock } from '@app/domain';
 import {
   ApnsTokenRepository,
@@ -11,7 +10,6 @@ import {
   SweepRepository,
 } from '@app/persistence';
 import { startMetricsServer, type Config, type Logger } from '@app/platform';
-import { createProviders, needsMinting, type ApnsTokenStore, type Providers } from '@app/providers';
 import {
   createDeliveryConsumer,
   createQueueConnection,
@@ -21,6 +19,7 @@ import {
 import { Claims } from './claims.js';
 import { Credentials } from './credentials.js';
 import { DeliverProcessor } from './deliver.processor.js';
+import { connectProviders } from './connect-providers.js';
 import { Dispatcher } from './dispatcher.js';
 import { handOver, type PushToQueue } from './hand-over.js';
 import { OperationContents } from './operation-contents.js';
@@ -53,7 +52,11 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   const box = new SecretBox(config.encryptionKeys);
   const deliveries = new DeliveryRepository(db);
   const producer = new DeliveryProducer(connection);
-  const providers = await connectProviders(config, new ApnsTokenRepository(db, box), logger);
+  const providers = await connectProviders(
+    config.providers,
+    new ApnsTokenRepository(db, box),
+    logger,
+  );
   const metrics = new WorkerMetrics();
   metrics.watchQueues(connection);
 
@@ -143,21 +146,4 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       await Promise.all([db.close(), metricsServer.close()]);
     },
   };
-}
-
-async function connectProviders(
-  config: Config,
-  tokens: ApnsTokenRepository,
-  logger: Logger,
-): Promise<Providers> {
-  const { caFile } = config.providers;
-  const ca = caFile === undefined ? undefined : await readFile(caFile, 'utf8');
-  const apnsTokens: ApnsTokenStore = {
-    current: (key, mint, rejected) =>
-      tokens.current(key, (stored) => !needsMinting(stored, rejected, systemClock.now()), mint),
-  };
-  return createProviders(
-    { ...config.providers, ...(ca === undefined ? {} : { ca }) },
-    { apnsTokens, warn: (message, detail) => logger.warn(detail, message) },
-  );
 }

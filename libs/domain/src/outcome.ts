@@ -65,6 +65,12 @@ export interface RetryOutcome extends Answer {
   backoff: { baseMs: number; capMs: number };
 }
 
+/**
+ * Reasons of an unknown outcome that blame the request itself: the peer's HTTP/2 broke on it. Once
+ * may be an accident of the peer; a push that it happens to twice would break every connection.
+ */
+export const BLAMING_RESETS: readonly string[] = ['RST_PROTOCOL_ERROR', 'RST_INTERNAL_ERROR'];
+
 /** The request was on the wire and its answer was lost: the provider may have delivered it. */
 export interface UnknownOutcome extends Answer {
   kind: 'unknown';

@@ -9,6 +9,7 @@ const inMs = (ms: number) => new Date(now.getTime() + ms);
 const push = (over: Partial<PushState> = {}): PushState => ({
   attemptCount: 0,
   unknownCount: 0,
+  wasBlamed: false,
   firstAttemptAt: null,
   expiresAt: inMs(86_400_000),
   immediate: false,
@@ -76,6 +77,22 @@ describe('settle', () => {
     const third = run(unknown, { unknownCount: 2 });
     expect(third).toMatchObject({ to: 'FAILED', error: { code: code('OUTCOME_UNKNOWN') } });
   });
+
+  it.each(['RST_PROTOCOL_ERROR', 'RST_INTERNAL_ERROR'])(
+    'fails a push that %s comes for after it was blamed before',
+    (reason) => {
+      const blamed: Outcome = { kind: 'unknown', reason, message: '' };
+      expect(run(blamed, { unknownCount: 0 }).to).toBe('QUEUED');
+      expect(run(blamed, { unknownCount: 1, wasBlamed: true })).toMatchObject({
+        to: 'FAILED',
+        unknown: true,
+        error: { code: code('OUTCOME_UNKNOWN') },
+      });
+      // Another kind of loss says nothing about the push.
+      expect(run(unknown, { unknownCount: 1, wasBlamed: true }).to).toBe('QUEUED');
+      expect(run(blamed, { unknownCount: 1 }).to).toBe('QUEUED');
+    },
+  );
 
   it('never sends again after an unknown outcome when the operator chose at-most-once', () => {
     expect(run(unknown, {}, { unknown: 'at-most-once' })).toMatchObject({

@@ -1,6 +1,6 @@
 import type { Random } from './clock.js';
 import { FAILURES, type FailureName } from './errors.js';
-import type { Answer, Outcome } from './outcome.js';
+import { BLAMING_RESETS, type Answer, type Outcome } from './outcome.js';
 import type { Attempt } from './push-notification.js';
 import { backoffMs, obeyRetryAfterMs, type RetryPolicy } from './retry-policy.js';
 
@@ -9,6 +9,8 @@ export interface PushState {
   /** Counted attempts so far, and among them those whose outcome is unknown. */
   attemptCount: number;
   unknownCount: number;
+  /** One of the unknown ones blamed this push; see `BLAMING_RESETS`. */
+  wasBlamed: boolean;
   firstAttemptAt: Date | null;
   expiresAt: Date;
   /** `ttlSeconds: 0`: exactly one attempt, whenever its turn comes. */
@@ -115,7 +117,9 @@ export function settle(
     }
     case 'unknown': {
       const givenUp =
-        policy.unknown === 'at-most-once' || push.unknownCount + 1 >= policy.maxUnknown;
+        policy.unknown === 'at-most-once' ||
+        push.unknownCount + 1 >= policy.maxUnknown ||
+        (push.wasBlamed && BLAMING_RESETS.includes(outcome.reason));
       if (givenUp) return { ...failed('OUTCOME_UNKNOWN', words(outcome)), unknown: true };
       const wait = backoffMs(policy.unknownBackoff, push.unknownCount, random);
       const next = withinTime(push, rescheduled(wait), 'OUTCOME_UNKNOWN', outcome, policy, now);

@@ -97,6 +97,40 @@ describe('claim', () => {
       await one.db.close();
     }
   });
+
+  it.each([
+    ['RST_PROTOCOL_ERROR', true],
+    ['RST_INTERNAL_ERROR', true],
+    ['RST_CANCEL', false],
+    ['deadline', false],
+  ])(
+    'remembers of an attempt that ended in %s whether it blamed the push: %s',
+    async (reason, is) => {
+      const { ids } = await queued(2);
+      const claims = await store.claim(ids);
+      expect(claims.map(({ wasBlamed }) => wasBlamed)).toEqual([false, false]);
+      const at = '2026-04-20T14:22:00.000Z';
+      const attempt = (outcome: string, why: string) => [
+        { at, outcome, reason: why, latencyMs: 3, counted: true },
+      ];
+      const [tried, throttled] = claims;
+      await store.deliveries.settle([
+        settlementOf(tried!, {
+          to: 'QUEUED',
+          attempts: attempt('unknown', reason),
+          unknownAttempts: 1,
+        }),
+        settlementOf(throttled!, { to: 'QUEUED', attempts: attempt('retry', 'UNAVAILABLE') }),
+      ]);
+      const again = new Map((await store.claim(ids)).map((push) => [push.id, push.wasBlamed]));
+      expect(again).toEqual(
+        new Map([
+          [tried!.id, is],
+          [throttled!.id, false],
+        ]),
+      );
+    },
+  );
 });
 
 describe('settle', () => {

@@ -1,4 +1,10 @@
-import type { Attempt, OperationSettings, ProviderKind, Uuid } from '@app/domain';
+import {
+  BLAMING_RESETS,
+  type Attempt,
+  type OperationSettings,
+  type ProviderKind,
+  type Uuid,
+} from '@app/domain';
 import { sqlState, type Database } from './database.js';
 
 /** A push that this process holds the lease of, with all that deliver needs. */
@@ -16,6 +22,8 @@ export interface ClaimedPush {
   leaseLost: boolean;
   attemptCount: number;
   unknownCount: number;
+  /** One of the kept attempts ended in a reset that blames this push. */
+  wasBlamed: boolean;
   firstAttemptAt: Date | null;
   expiresAt: Date;
 }
@@ -59,18 +67,23 @@ interface ClaimRow {
   lease_lost: boolean;
   attempt_count: number;
   unknown_count: number;
+  was_blamed: boolean;
   first_attempt_at: Date | null;
   expires_at: Date;
 }
 
-// Touches columns that are in no index: a HOT update.
+const IS_BLAMED = BLAMING_RESETS.map((reason) => `@.reason == "${reason}"`).join(' || ');
+
+// Touches columns that are in no index: a HOT update. Only a push with an unknown attempt has its
+// attempts looked through.
 const CLAIM = `
 UPDATE push_notifications
 SET lease_lost = (lease_until IS NOT NULL), lease_until = now() + make_interval(secs => $2), lease = lease + 1
 WHERE id = ANY($1::uuid[]) AND status = 'QUEUED' AND due_at <= now()
   AND (lease_until IS NULL OR lease_until < now())
 RETURNING id, account_id, operation_id, provider, credential_id, token, variables, lease, lease_lost,
-  attempt_count, unknown_count, first_attempt_at, expires_at`;
+  attempt_count, unknown_count, first_attempt_at, expires_at,
+  (unknown_count > 0 AND jsonb_path_exists(attempts, '$[*] ? (${IS_BLAMED})')) AS was_blamed`;
 
 const WHY_NOT = `
 SELECT id, ceil(extract(epoch FROM greatest(due_at, lease_until) - now()) * 1000)::int AS wait_ms
@@ -242,6 +255,7 @@ function toClaimedPush(row: ClaimRow): ClaimedPush {
     leaseLost: row.lease_lost,
     attemptCount: row.attempt_count,
     unknownCount: row.unknown_count,
+    wasBlamed: row.was_blamed,
     firstAttemptAt: row.first_attempt_at,
     expiresAt: row.expires_at,
   };
