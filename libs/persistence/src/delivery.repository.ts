@@ -101,6 +101,10 @@ SELECT id FROM operations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDA
  * A batch of settlements with its counters. Fenced by lease and state, so that a batch that is
  * repeated after a lost COMMIT answer changes nothing; the counters follow from the rows that
  * really changed.
+ *
+ * ANY finds the partitions and rows by the primary key. `held` hides how few rows hold a lease from
+ * the planner: expecting one row it joined by a nested loop, whose cost grows with the square of the
+ * batch (500 settlements: 98 ms, with a merge join 9 ms).
  */
 const SETTLE = `
 WITH settled AS (
@@ -118,11 +122,15 @@ WITH settled AS (
     provider_message_id = s.provider_message_id,
     updated_at = now(),
     settled_at = CASE WHEN s.status = 'QUEUED' THEN NULL ELSE now() END
-  FROM unnest($1::uuid[], $2::int[], $3::push_status[], $4::float8[], $5::text[], $6::int[], $7::int[],
-      $8::int[], $9::text[], $10::text[])
-    AS s (id, lease, status, due_in_ms, attempts, counted, unknown, error_code, error_message, provider_message_id)
+  FROM (
+    SELECT *, true AS held
+    FROM unnest($1::uuid[], $2::int[], $3::push_status[], $4::float8[], $5::text[], $6::int[], $7::int[],
+        $8::int[], $9::text[], $10::text[])
+      AS u (id, lease, status, due_in_ms, attempts, counted, unknown, error_code, error_message, provider_message_id)
+    OFFSET 0
+  ) s
   WHERE p.id = s.id AND p.id = ANY($1::uuid[]) AND p.lease = s.lease
-    AND p.lease_until IS NOT NULL AND p.status = 'QUEUED'
+    AND (p.lease_until IS NOT NULL AND p.status = 'QUEUED') = s.held
   RETURNING p.id, p.operation_id, p.credential_id, p.status
 ), operation_deltas AS (
   SELECT operation_id, count(*) FILTER (WHERE status = 'SENT') AS sent,
