@@ -32,17 +32,27 @@ export class Faults {
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 
-/** The UTF-8 text behind a base64 field; line breaks in it are fine, as `base64` makes them. */
+/** The bytes behind a base64 field; line breaks in it are fine, as `base64` makes them. */
+export function base64Bytes(
+  content: Record<string, unknown>,
+  field: string,
+  faults: Faults,
+): Buffer | undefined {
+  const value = content[field];
+  if (typeof value !== 'string' || value === '') return faults.add(field, 'is required');
+  const compact = value.replace(/\s+/g, '');
+  if (compact === '' || !BASE64.test(compact)) return faults.add(field, 'must be base64');
+  return Buffer.from(compact, 'base64');
+}
+
+/** The UTF-8 text behind a base64 field. */
 export function base64Text(
   content: Record<string, unknown>,
   field: string,
   faults: Faults,
 ): string | undefined {
-  const value = content[field];
-  if (typeof value !== 'string' || value === '') return faults.add(field, 'is required');
-  const compact = value.replace(/\s+/g, '');
-  if (compact === '' || !BASE64.test(compact)) return faults.add(field, 'must be base64');
-  const text = Buffer.from(compact, 'base64').toString('utf8');
+  const text = base64Bytes(content, field, faults)?.toString('utf8');
+  if (text === undefined) return undefined;
   return text.includes('\u0000') || text.includes('\ufffd')
     ? faults.add(field, 'must be the base64 of a text file')
     : text;

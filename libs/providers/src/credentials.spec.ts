@@ -1,7 +1,9 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { X509Certificate, createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { makeCertificate } from '../test/certificates.js';
 import type { KeyedCertificate } from '../test/certificates.js';
+import { PKCS12 } from '../test/pkcs12-files.js';
+import type { Pkcs12File } from '../test/pkcs12-files.js';
 import { parseApnCredential, parseFcmCredential } from './checks.js';
 
 const PKCS8 = { format: 'pem', type: 'pkcs8' } as const;
@@ -229,5 +231,82 @@ describe('parseApnCredential with a certificate', () => {
       notAfter: new Date(Date.now() + 2 * day),
     });
     expect(upload(future)).toMatchObject({ faults: [{ path: ['certificate'] }] });
+  });
+});
+
+describe('parseApnCredential with a PKCS#12 file', () => {
+  const RSA = 'aa5a065bacc5f0831f1bfa172aba6358ad34c66a0c23416552c72d3bb7e37eb8';
+  const EC = '5a7e10852ae848d56a8fd833e2db1ee1a73730cfa34e65aa43fa073a1400f642';
+  const upload = ({ base64: pkcs12, passphrase }: Pkcs12File, rest: Record<string, unknown> = {}) =>
+    parseApnCredential({ pkcs12, passphrase, ...rest });
+
+  it.each([
+    ['modern', PKCS12.modern, RSA],
+    ['legacy', PKCS12.legacy, RSA],
+    ['without a passphrase', PKCS12.withoutPassphrase, RSA],
+    ['with a key on an elliptic curve', PKCS12.elliptic, EC],
+  ])(
+    'turns one that is %s into PEM, byte for byte the same certificate',
+    (_, file, fingerprint) => {
+      const checked = upload(file);
+      if ('faults' in checked) throw new Error(JSON.stringify(checked.faults));
+      expect(checked.fingerprint).toBe(fingerprint);
+      expect(checked.expiresAt?.getUTCFullYear()).toBeGreaterThan(2_100);
+      const { content } = checked;
+      if (content.kind !== 'certificate') throw new Error('another kind');
+      expect(content.topic).toBe('com.example.app');
+      const key = createPrivateKey(content.privateKey);
+      expect(new X509Certificate(content.certificate).checkPrivateKey(key)).toBe(true);
+    },
+  );
+
+  it('takes a file without a passphrase when none is named', () => {
+    expect(parseApnCredential({ pkcs12: PKCS12.withoutPassphrase.base64 })).toMatchObject({
+      fingerprint: RSA,
+    });
+  });
+
+  it.each(['modern', 'legacy'] as const)(
+    'says when the passphrase of a %s one is wrong',
+    (name) => {
+      const wrong = { ...PKCS12[name], passphrase: 'wrong' };
+      expect(upload(wrong)).toEqual({
+        faults: [{ path: ['passphrase'], message: 'does not open the PKCS#12 file' }],
+      });
+    },
+  );
+
+  it('does not begin with millions of rounds', () => {
+    const begun = performance.now();
+    expect(upload(PKCS12.slow)).toMatchObject({ faults: [{ path: ['pkcs12'] }] });
+    expect(performance.now() - begun).toBeLessThan(1_000);
+  });
+
+  it.each([
+    ['not base64', { pkcs12: '%' }],
+    ['text', { pkcs12: base64('hello') }],
+    ['cut off', { pkcs12: PKCS12.modern.base64.slice(0, 400) }],
+    ['far too long', { pkcs12: Buffer.alloc(100_000, 0x30).toString('base64') }],
+    ['nested without end', { pkcs12: Buffer.alloc(30_000, 0x30).toString('base64') }],
+    ['empty', { pkcs12: '' }],
+    ['beside a PEM certificate', { pkcs12: PKCS12.modern.base64, certificate: 'x' }],
+    ['beside a signing key', { pkcs12: PKCS12.modern.base64, signingKey: 'x' }],
+    ['with a passphrase that is no text', { pkcs12: PKCS12.modern.base64, passphrase: 7 }],
+    [
+      'for a topic of somebody else',
+      { pkcs12: PKCS12.legacy.base64, passphrase: 'secret', topic: 'com.other' },
+    ],
+  ])('refuses one that is %s', (_, content) => {
+    const checked = parseApnCredential(content);
+    expect(checked).toHaveProperty('faults');
+    expect(JSON.stringify(checked)).not.toContain(PKCS12.modern.passphrase);
+  });
+
+  it('refuses one that is over', () => {
+    const { base64: pkcs12, passphrase } = PKCS12.modern;
+    const content = { pkcs12, passphrase };
+    expect(parseApnCredential(content, new Date('2200-01-01'))).toMatchObject({
+      faults: [{ path: ['pkcs12'], message: expect.stringContaining('expired') }],
+    });
   });
 });
