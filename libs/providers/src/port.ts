@@ -92,8 +92,23 @@ export interface Provider<C extends ProviderCredential = ProviderCredential> {
    * @param deadlineMs wall-clock milliseconds the whole attempt may take, from this call.
    */
   send(credential: C, message: Message, deadlineMs?: number): Promise<Outcome>;
+  /**
+   * Asks the provider whether it takes this credential; nothing is delivered. Never rejects.
+   *
+   * @param deadlineMs wall-clock milliseconds that it may take.
+   */
+  check(credential: C, deadlineMs?: number): Promise<CheckResult>;
   /** Ends all sessions once their requests have settled; resolves when no socket is left. */
   close(): Promise<void>;
+}
+
+/** What asking the provider about a credential showed. */
+export interface CheckResult {
+  ok: boolean;
+  /** False when the credential may be right all the same: unreachable, throttled, no answer. */
+  conclusive: boolean;
+  /** A sentence for the operator, with the provider's words; never a secret. */
+  detail: string;
 }
 
 /** Where the vendors are and how patient the transport is. */

@@ -8,6 +8,9 @@ import { checkHeaders, checkPayload, first, isUuid } from './request-checks.js';
 
 const DEVICE_PATH = '/3/device/';
 
+/** The one well-formed token of which everybody knows that no device has it. */
+const NEVER_GIVEN_OUT = /^0{64,}$/;
+
 export interface ApnsOptions {
   name: Extract<ServerName, 'apns' | 'apnsSandbox'>;
   stage: Stage;
@@ -59,7 +62,10 @@ export class Apns {
     if (fault !== undefined) return fault;
     if (exchange.truncated) return 'PayloadTooLarge';
     const type = first(exchange.headers['apns-push-type']) ?? '';
-    return checkPayload(exchange.text(), type) ?? (token === '' ? 'MissingDeviceToken' : undefined);
+    const payloadFault = checkPayload(exchange.text(), type);
+    if (payloadFault !== undefined) return payloadFault;
+    if (token === '') return 'MissingDeviceToken';
+    return NEVER_GIVEN_OUT.test(token) ? 'BadDeviceToken' : undefined;
   }
 
   /** By provider token if there is one, else by the connection's certificate. */

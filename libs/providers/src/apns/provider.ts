@@ -1,13 +1,22 @@
+import { randomUUID } from 'node:crypto';
 import type { Clock, Outcome } from '@app/domain';
 import { LRUCache } from 'lru-cache';
 import { sha256 } from '../checked-credential.js';
 import { ClientCache } from '../client-cache.js';
+import { checkResult } from '../credential-check.js';
 import { outOfTime, tooLarge, unansweredOutcome } from '../exchange-outcome.js';
 import type { Exchange } from '../http2/exchange.js';
 import { pathSegment } from '../http2/headers.js';
 import type { SessionPool } from '../http2/session-pool.js';
 import type { Judged } from '../outcome-table.js';
-import type { ApnCredential, ApnsTokenStore, Message, Provider, ProviderOptions } from '../port.js';
+import type {
+  ApnCredential,
+  ApnsTokenStore,
+  CheckResult,
+  Message,
+  Provider,
+  ProviderOptions,
+} from '../port.js';
 import type { Transport, VendorLimits } from '../transport.js';
 import { apnsOutcome } from './outcomes.js';
 import { apnsRequest, forbiddenApnsOverride, overridesTopic } from './payload.js';
@@ -19,6 +28,9 @@ const LIMITS: VendorLimits = {
   maxStreamsPerSession: 500,
   oneStreamUntilAnswered: true,
 };
+
+/** As long and as hexadecimal as a device token, and none. */
+const NOBODY = '0'.repeat(64);
 
 /** Something the operator should know that no outcome says: our own fault, shown loudly. */
 export type Warn = (message: string, details: Record<string, unknown>) => void;
@@ -63,6 +75,25 @@ export class ApnsProvider implements Provider<ApnCredential> {
       () => this.makeClient(credential),
       (client) => client.send(message, segment, request, performance.now() + deadlineMs),
     );
+  }
+
+  /**
+   * A push to a token that Apple never gave out: who is let in hears BadDeviceToken, and nothing is
+   * delivered. It is a background push that expires at once, should Apple ever think otherwise.
+   */
+  async check(
+    credential: ApnCredential,
+    deadlineMs = this.options.requestTimeoutMs,
+  ): Promise<CheckResult> {
+    const message: Message = {
+      id: randomUUID(),
+      token: NOBODY,
+      priority: 'LOW',
+      sound: null,
+      expiresAt: this.clock.now(),
+      immediate: true,
+    };
+    return checkResult(await this.send(credential, message, deadlineMs));
   }
 
   close(): Promise<void> {

@@ -1,16 +1,17 @@
 import type { Clock, Outcome } from '@app/domain';
 import { ClientCache } from '../client-cache.js';
+import { checkResult } from '../credential-check.js';
 import { outOfTime, tooLarge, unansweredOutcome } from '../exchange-outcome.js';
 import type { SessionPool } from '../http2/session-pool.js';
 import type { Judged } from '../outcome-table.js';
-import type { FcmCredential, Message, Provider, ProviderOptions } from '../port.js';
+import type { CheckResult, FcmCredential, Message, Provider, ProviderOptions } from '../port.js';
 import type { Transport, VendorLimits } from '../transport.js';
 import { AccessTokens } from './access-tokens.js';
+import { DryRun } from './dry-run.js';
 import { fcmOutcome } from './outcomes.js';
 import { FCM_PAYLOAD_LIMIT, fcmMessage, fcmPayloadSize, forbiddenFcmOverride } from './payload.js';
 import { QuotaWatch } from './quota-watch.js';
 import { tokenEndpoint } from './token-endpoint.js';
-import type { Gaxios } from './token-endpoint.js';
 
 const LIMITS: VendorLimits = {
   maxSessions: 4,
@@ -46,11 +47,14 @@ export class FcmProvider implements Provider<FcmCredential> {
     }
     const bytes = fcmPayloadSize(message);
     if (bytes > FCM_PAYLOAD_LIMIT) return Promise.resolve(tooLarge(bytes, FCM_PAYLOAD_LIMIT));
-    return this.clients.use(
-      `${credential.id}:${credential.version}`,
-      () => this.makeClient(credential),
-      (client) => client.send(message, performance.now() + deadlineMs),
-    );
+    return this.use(credential, (client) => client.send(message, performance.now() + deadlineMs));
+  }
+
+  check(
+    credential: FcmCredential,
+    deadlineMs = this.options.requestTimeoutMs,
+  ): Promise<CheckResult> {
+    return this.use(credential, (client) => client.check(performance.now() + deadlineMs));
   }
 
   async close(): Promise<void> {
@@ -58,32 +62,37 @@ export class FcmProvider implements Provider<FcmCredential> {
     this.tokenEndpoint.close();
   }
 
-  private makeClient(credential: FcmCredential): FcmClient {
-    const pool = this.transport.pool(this.options.fcmOrigin, LIMITS);
-    const { transporter } = this.tokenEndpoint;
-    return new FcmClient(credential, this.options.fcmOrigin, pool, transporter, this.clock);
+  private use<T>(credential: FcmCredential, work: (client: FcmClient) => Promise<T>): Promise<T> {
+    const key = `${credential.id}:${credential.version}`;
+    return this.clients.use(key, () => this.makeClient(credential), work);
+  }
+
+  private makeClient({ content }: FcmCredential): FcmClient {
+    const { options, clock } = this;
+    const pool = this.transport.pool(options.fcmOrigin, LIMITS);
+    const tokens = new AccessTokens(content, this.tokenEndpoint.transporter, clock);
+    return new FcmClient(content.projectId, options, pool, tokens, clock);
   }
 }
 
 /** One service account: its connections, its access token, and the headers that never change. */
 class FcmClient {
-  private readonly tokens: AccessTokens;
   private readonly quota = new QuotaWatch();
   private readonly headers: Record<string, string>;
+  private dryRun: DryRun | undefined;
 
   constructor(
-    { content }: FcmCredential,
-    origin: string,
+    private readonly projectId: string,
+    private readonly options: ProviderOptions,
     private readonly pool: SessionPool,
-    transporter: Gaxios,
+    private readonly tokens: AccessTokens,
     private readonly clock: Clock,
   ) {
-    this.tokens = new AccessTokens(content, transporter, clock);
     this.headers = {
       ':method': 'POST',
-      ':path': `/v1/projects/${encodeURIComponent(content.projectId)}/messages:send`,
+      ':path': `/v1/projects/${encodeURIComponent(projectId)}/messages:send`,
       ':scheme': 'https',
-      ':authority': new URL(origin).host,
+      ':authority': new URL(options.fcmOrigin).host,
       'content-type': 'application/json',
     };
   }
@@ -98,8 +107,35 @@ class FcmClient {
     return again.outcome;
   }
 
+  /** @param deadlineAt monotonic milliseconds. */
+  async check(deadlineAt: number): Promise<CheckResult> {
+    const left = () => deadlineAt - performance.now();
+    const bearer = await this.tokens.get(left());
+    if ('outcome' in bearer) return checkResult(bearer.outcome);
+    this.dryRun ??= this.makeDryRun();
+    const now = () => this.clock.now();
+    const outcome = await this.dryRun.send(left(), now);
+    if (outcome.kind !== 'credential' || outcome.status !== 401) return checkResult(outcome);
+    // As for a push: the token may be the old one of a key that was renewed.
+    this.tokens.drop(bearer.authorization);
+    return checkResult(await this.dryRun.send(left(), now));
+  }
+
   async close(): Promise<void> {
-    await this.pool.close();
+    await Promise.all([this.pool.close(), this.dryRun?.close()]);
+  }
+
+  private makeDryRun(): DryRun {
+    const { fcmOrigin, ca, requestTimeoutMs } = this.options;
+    return new DryRun(fcmOrigin, ca, this.projectId, {
+      getAccessToken: async () => {
+        const bearer = await this.tokens.get(requestTimeoutMs);
+        if ('outcome' in bearer) throw new Error('There is no access token');
+        const token = bearer.authorization.replace(/^Bearer /, '');
+        // It keeps a token that lives longer than five minutes: this one is kept here already.
+        return { access_token: token, expires_in: 60 };
+      },
+    });
   }
 
   private async attempt(message: Message, body: Buffer, deadlineAt: number): Promise<Judged> {
