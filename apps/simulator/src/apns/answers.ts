@@ -92,13 +92,14 @@ function worded(rule: Rule, apnsId: string, now: number): Reply {
   }
 }
 
-/** `answer`: any reason, or a body that is not JSON, or none at all. */
+/** `answer`: any reason, or a body that is not JSON, cut off, or none at all. */
 function chosen(status: number, reason: string, apnsId: string): Reply {
   if (reason === 'html') {
     const headers = { 'apns-id': apnsId, 'content-type': 'text/html' };
     return { status, headers, body: '<html><title>Error</title></html>\n', reason };
   }
   if (reason === 'empty') return { status, headers: { 'apns-id': apnsId }, reason };
+  if (reason === 'half') return { ...answer(status, { reason }, apnsId), body: '{"reas' };
   return answer(status, { reason }, apnsId);
 }
 

@@ -130,6 +130,9 @@ function chosen(status: number, reason: string): Reply {
     return { status, headers, body: '<html><title>Error</title></html>\n', reason };
   }
   if (reason === 'empty') return { status, headers: JSON_TYPE, body: '{}\n', reason };
+  if (reason === 'half')
+    return { status, headers: JSON_TYPE, body: '{\n  "error": {\n    "co', reason };
+  if (reason === 'blank') return { status, headers: {}, reason };
   if (reason === 'none') return error(status, 'As the token asked.', [], 'none');
   return fcm(status, 'As the token asked.', reason);
 }

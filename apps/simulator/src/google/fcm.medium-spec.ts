@@ -269,6 +269,7 @@ describe('a token that asks for trouble', () => {
 
   it.each([
     ['html', '<html'],
+    ['half', '"error"'],
     ['empty', '{}'],
   ])('can be answered %s', async (kind, text) => {
     expect((await push(`sim.answer.200.${kind}.x`)).body).toContain(text);
