@@ -15,6 +15,8 @@ const swc = [
 
 const common = {
   testEnvironment: 'node',
+  // Not the temp folder, where each newcomer would begin again.
+  cacheDirectory: '<rootDir>/node_modules/.cache/jest',
   extensionsToTreatAsEsm: ['.ts'],
   transform: { '^.+\\.ts$': swc },
   moduleNameMapper: {

@@ -10,24 +10,28 @@ const WIDTH = 40;
  */
 export function createProgress(out, total, now = () => performance.now()) {
   const begun = now();
-  let shownAt = begun;
-  let shown = -1;
+  let writtenAt = begun;
+  let written = -1;
+  let last = 0;
   const line = (/** @type {number} */ done) => {
     const filled = Math.floor((done / total) * WIDTH);
     return `  [${'#'.repeat(filled)}${'.'.repeat(WIDTH - filled)}] ${done} of ${total}  ${seconds(now() - begun)}`;
   };
+  const writeLine = () => {
+    out.write(`${line(last)}\n`);
+    writtenAt = now();
+    written = last;
+  };
   return {
     /** @param {number} done */
     show(done) {
-      shown = done;
+      last = done;
       if (out.isTTY) out.write(`\r${line(done)}`);
-      else if (now() - shownAt >= 1000) {
-        shownAt = now();
-        out.write(`${line(done)}\n`);
-      }
+      else if (now() - writtenAt >= 1000) writeLine();
     },
     end() {
-      out.write(out.isTTY ? '\n' : `${line(shown)}\n`);
+      if (out.isTTY) out.write('\n');
+      else if (written !== last) writeLine();
     },
   };
 }

@@ -91,3 +91,15 @@ declare module '*/scripts/postgres-binaries.js' {
 declare module '*/scripts/catalog.js' {
   export function catalogOf(client: import('pg').Client): Promise<string>;
 }
+
+declare module '*/scripts/progress.js' {
+  export function createProgress(
+    out: { isTTY?: boolean; write(text: string): unknown },
+    total: number,
+    now?: () => number,
+  ): { show(done: number): void; end(): void };
+}
+
+declare module '*/scripts/test.js' {
+  export function countJest(report: string, code: number): import('../../scripts/types.js').Counts;
+}
