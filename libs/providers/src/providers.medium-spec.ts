@@ -259,12 +259,16 @@ describe('many credentials', () => {
     // APNs allows one stream until it has answered.
     await providers.APN.send({ ...credential, id: 'evicted' }, to('x'));
     const slow = Array.from({ length: 20 }, (_, i) =>
-      providers.APN.send({ ...credential, id: 'evicted' }, to(`sim.slow.1500.${i}`)),
+      providers.APN.send({ ...credential, id: 'evicted' }, to(`sim.slow.2500.${i}`)),
     );
-    const others = Array.from({ length: 220 }, (_, i) =>
-      providers.APN.send({ ...credential, id: `o${i}` }, to('x')),
-    );
-    expect(kinds(await Promise.all([...slow, ...others]))).toEqual(['accepted']);
+    // A few at a time: 220 handshakes at once take longer than a request waits for a stream.
+    for (let i = 0; i < 220; i += 10) {
+      const others = Array.from({ length: 10 }, (_, j) =>
+        providers.APN.send({ ...credential, id: `o${i + j}` }, to('x')),
+      );
+      expect(kinds(await Promise.all(others))).toEqual(['accepted']);
+    }
+    expect(kinds(await Promise.all(slow))).toEqual(['accepted']);
   });
 });
 
