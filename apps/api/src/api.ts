@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { parseAccountId } from '@app/domain';
-import { AccountRepository, Database } from '@app/persistence';
+import { AccountRepository, Database, PartitionRepository } from '@app/persistence';
 import { Metrics, startMetricsServer } from '@app/platform';
 import type { Config, Logger } from '@app/platform';
 import { hashToken } from './auth/authenticator.js';
@@ -29,6 +29,7 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
   };
   try {
     await bootstrapAccount(config, database);
+    await ensurePartitions(database, logger);
     const app = await createApp({
       database,
       encryptionKeys,
@@ -61,4 +62,13 @@ async function bootstrapAccount({ bootstrap }: Config, database: Database): Prom
   const accountId = parseAccountId(bootstrap.accountSid);
   if (accountId === null) throw new Error('BOOTSTRAP_ACCOUNT_SID is no account id.');
   await new AccountRepository(database).ensure(accountId, hashToken(bootstrap.authToken));
+}
+
+/** A send finds its day even when no worker has run for long. Away, the database is no reason not to start. */
+async function ensurePartitions(database: Database, logger: Logger): Promise<void> {
+  try {
+    await new PartitionRepository(database).ensure();
+  } catch (err) {
+    logger.warn({ err }, 'The partitions of the coming days could not be made');
+  }
 }

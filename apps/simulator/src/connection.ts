@@ -21,6 +21,8 @@ export class Connection {
   team: string | undefined;
   private greeted = false;
   private leaving = false;
+  private lastStream = Number.POSITIVE_INFINITY;
+  private highestStream = 0;
   private peer: ClientCertificate | null | undefined;
 
   constructor(
@@ -48,8 +50,29 @@ export class Connection {
    * After a GOAWAY: the socket ends with its last stream. (Node's `session.close()` would send a
    * second GOAWAY with a higher last stream, which is a protocol error.)
    */
-  leave(): void {
+  leave(lastStream: number): void {
     this.leaving = true;
+    this.lastStream = lastStream;
+  }
+
+  /** GOAWAY after the requests that are here; nothing when one has been said. */
+  sayGoodbye(): void {
+    if (!this.leaving) this.session?.close();
+  }
+
+  /**
+   * Whether a request may be looked at: what lies above the GOAWAY's last stream will be sent again
+   * elsewhere, so whoever looks at it here delivers it twice.
+   */
+  admits(stream: number): boolean {
+    if (stream > this.lastStream) return false;
+    if (stream > this.highestStream) this.highestStream = stream;
+    return true;
+  }
+
+  /** The highest stream that was looked at: a GOAWAY may not leave that out any more. */
+  get highest(): number {
+    return this.highestStream;
   }
 
   /** Null when the client showed none. */

@@ -36,7 +36,8 @@ export interface Exchange {
   /**
    * GOAWAY that leaves this request out: the peer may safely send it elsewhere.
    *
-   * @returns false where that cannot be said (HTTP/1.1, and the first stream of a session).
+   * @returns false where that cannot be said: HTTP/1.1, the first stream of a session, and when a
+   *   later request has been looked at already.
    */
   disown(): boolean;
 }
@@ -98,7 +99,7 @@ export class Http2Exchange implements Exchange {
       this.body.add(chunk);
     });
     stream.on('end', () => {
-      handle(this);
+      if (connection.admits(stream.id ?? 0)) handle(this);
     });
     // A peer that resets its stream has nobody left to tell.
     stream.on('error', ignore);
@@ -136,8 +137,9 @@ export class Http2Exchange implements Exchange {
     const { session, id } = this.stream;
     // Node takes a last-stream-id of 0 as "the latest", so the first stream cannot be left out.
     if (session === undefined || session.destroyed || id === undefined || id <= 1) return false;
+    if (this.connection.highest > id) return false;
     session.goaway(constants.NGHTTP2_NO_ERROR, id - 2);
-    this.connection.leave();
+    this.connection.leave(id - 2);
     return true;
   }
 }

@@ -126,7 +126,7 @@ export class Stage {
     const reply = wording.accepted();
     this.record(exchange, subject, reply.status, reply.reason ?? null);
     this.send(exchange, subject.provider, reply, 0);
-    exchange.connection.session?.close();
+    exchange.connection.sayGoodbye();
   }
 
   private send(exchange: Exchange, provider: ServerName, reply: Reply, delayMs: number): void {

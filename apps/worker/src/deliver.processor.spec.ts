@@ -138,8 +138,32 @@ describe('DeliverProcessor', () => {
 
   it('gives the claim back when it cannot be prepared', async () => {
     const { settlement, sends } = await deliver({ prepared: new Error('database away') });
-    expect(settlement).toMatchObject({ to: 'QUEUED', dueInMs: 1_000, countedAttempts: 0 });
+    expect(settlement).toMatchObject({ to: 'QUEUED', dueInMs: 5_000, countedAttempts: 0 });
     expect(sends).toBe(0);
+  });
+
+  it('ends a push that cannot be prepared when it has expired or its retry window has closed', async () => {
+    const prepared = new Error('the secret does not open');
+    const expired = await deliver({
+      prepared,
+      push: { expiresAt: new Date(now.getTime() + 4_000) },
+    });
+    expect(expired.settlement).toMatchObject({ to: 'FAILED', errorCode: FAILURES.EXPIRED.code });
+    const firstAttemptAt = new Date(now.getTime() - 86_400_000);
+    const late = await deliver({
+      prepared,
+      push: { firstAttemptAt, expiresAt: new Date(now.getTime() + 86_400_000) },
+    });
+    expect(late.settlement).toMatchObject({
+      to: 'FAILED',
+      errorCode: FAILURES.RETRIES_EXHAUSTED.code,
+    });
+  });
+
+  it('takes a send that throws for unknown: the request may have left', async () => {
+    const send = () => Promise.reject(new Error('a fault of the adapter'));
+    const { settlement } = await deliver({ prepared: { send } });
+    expect(settlement).toMatchObject({ to: 'QUEUED', countedAttempts: 1, unknownAttempts: 1 });
   });
 
   it('sends again after a lost lease and keeps both tries', async () => {

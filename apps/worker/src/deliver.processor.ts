@@ -1,16 +1,30 @@
-import { failed, isExpired, released, type Settlement } from '@app/domain';
+import { failed, isExpired, released, type Outcome, type Settlement } from '@app/domain';
 import type { NotClaimed } from '@app/persistence';
 import type { DeliverJob } from '@app/queue';
 import type { Claim, Claims } from './claims.js';
 import { Delivery, type DeliverOptions } from './delivery.js';
-import type { Sender } from './sender.js';
+import type { Prepared, Sender } from './sender.js';
 import type { Settlements } from './settlements.js';
 
 /** After a fault of ours, before the same push is tried again. */
 const FAULT_WAIT_MS = 1_000;
 
+/** A fault of ours is logged this often at most, however many pushes it holds up. */
+const FAULT_LOG_MS = 5_000;
+
+/** The database away, a credential that does not open: as if the provider had not been reached. */
+const NOT_PREPARED: Outcome = {
+  kind: 'not-sent',
+  reason: 'not-prepared',
+  message: 'The push could not be prepared.',
+  afterMs: 5_000,
+};
+
 /** One push: claim → render → send → settle. Everything that can happen to it ends in a settlement. */
 export class DeliverProcessor {
+  private faults = 0;
+  private faultLoggedAt = -Infinity;
+
   constructor(
     private readonly claims: Pick<Claims, 'take'>,
     private readonly sender: Pick<Sender, 'prepare'>,
@@ -47,20 +61,34 @@ export class DeliverProcessor {
   }
 
   private async attempt(claim: Claim, delivery: Delivery): Promise<Settlement> {
+    const prepared = await this.prepare(claim);
+    if (prepared === null) return delivery.settleLostLease() ?? delivery.settle(NOT_PREPARED);
+    delivery.immediate = prepared.immediate;
+    const lost = delivery.settleLostLease();
+    if (lost !== null) return lost;
+    if (isExpired(delivery.state, this.options.clock.now())) return delivery.expired();
+    if (prepared.state === 'no-credential')
+      return { ...failed('CREDENTIAL_DELETED'), counted: false };
+    if (prepared.state === 'refused') return delivery.settle(prepared.outcome);
+    // Too late to be sure of the lease until the deadline: somebody else may take it.
+    if (this.options.monotonicMs() >= claim.sendBefore) return released(0);
+    return delivery.attempt(prepared.send);
+  }
+
+  /** @returns null after a fault of ours: nothing was sent. */
+  private async prepare({ push }: Claim): Promise<Prepared | null> {
     try {
-      const prepared = await this.sender.prepare(claim.push);
-      delivery.immediate = prepared.immediate;
-      const lost = delivery.settleLostLease();
-      if (lost !== null) return lost;
-      if (isExpired(delivery.state, this.options.clock.now())) return delivery.expired();
-      if (prepared.state === 'no-credential') return failed('CREDENTIAL_DELETED');
-      if (prepared.state === 'refused') return delivery.settle(prepared.outcome);
-      // Too late to be sure of the lease until the deadline: somebody else may take it.
-      if (this.options.monotonicMs() >= claim.sendBefore) return released(0);
-      return await delivery.attempt(prepared.send);
+      return await this.sender.prepare(push);
     } catch (err) {
-      this.options.logger.warn({ err, pushNotificationId: claim.push.id }, 'Delivery interrupted');
-      return delivery.settleLostLease() ?? released(FAULT_WAIT_MS);
+      this.faults++;
+      const now = this.options.monotonicMs();
+      if (now - this.faultLoggedAt >= FAULT_LOG_MS) {
+        const fields = { err, pushNotificationId: push.id, faults: this.faults };
+        this.options.logger.warn(fields, 'Pushes cannot be prepared');
+        this.faultLoggedAt = now;
+        this.faults = 0;
+      }
+      return null;
     }
   }
 }

@@ -68,7 +68,11 @@ export class Delivery {
   async attempt(send: () => Promise<Outcome>): Promise<Settlement> {
     const at = this.options.clock.now();
     const startMs = this.options.monotonicMs();
-    const outcome = await send();
+    const outcome = await send().catch((err: unknown): Outcome => {
+      // Adapters answer by values; should one throw all the same, the request may have left.
+      this.options.logger.warn({ err, pushNotificationId: this.push.id }, 'A send threw');
+      return { kind: 'unknown', reason: 'internal', message: '' };
+    });
     return this.settle(outcome, at, this.options.monotonicMs() - startMs);
   }
 

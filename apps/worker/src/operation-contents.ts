@@ -10,13 +10,19 @@ export interface OperationContent {
   template: ContentTemplate;
 }
 
+const MAX_OPERATIONS = 1_000;
+/** Of all kept templates; a compiled one takes a multiple of its source. */
+const MAX_CHARACTERS = 4_000_000;
+
 /** Loads and compiles each operation's content once; its pushes render from memory. */
 export class OperationContents {
   private readonly cache: LRUCache<Uuid, OperationContent>;
 
-  constructor(deliveries: Pick<DeliveryRepository, 'settings'>, max = 1_000) {
+  constructor(deliveries: Pick<DeliveryRepository, 'settings'>) {
     this.cache = new LRUCache<Uuid, OperationContent>({
-      max,
+      max: MAX_OPERATIONS,
+      maxSize: MAX_CHARACTERS,
+      sizeCalculation: ({ settings }) => JSON.stringify(settings.content).length,
       // Single flight: the jobs of an operation that start together share one read.
       fetchMethod: async (operationId) => {
         const loaded = await deliveries.settings(operationId);

@@ -22,14 +22,13 @@ function make(given: {
     closeParts: () => note('closeParts', undefined),
     lostPushes: () => note('lostPushes', given.lost ?? []),
     auditWindows: () => note('auditWindows', given.wrong ?? 0),
-    ensurePartitions: () => note('ensurePartitions', 0),
-    dropEndedPartitions: () => note('dropEndedPartitions', 0),
   };
   const sweeper = new Sweeper(
     {
       pass: (work) =>
         given.locked === true ? Promise.resolve(null) : work(pass as unknown as SweepPass),
     },
+    { ensure: () => note('ensure', 0), dropEnded: () => note('dropEnded', []) },
     {
       intervalMs: 1,
       lostAfterMs: 90_000,
@@ -86,14 +85,14 @@ describe('Sweeper', () => {
     const { sweeper, calls } = make({ remembered: 'epoch-2' });
     await sweeper.sweep();
     await sweeper.sweep();
-    expect(calls.filter((name) => name === 'ensurePartitions')).toHaveLength(1);
-    expect(calls.filter((name) => name === 'dropEndedPartitions')).toHaveLength(1);
+    expect(calls.filter((name) => name === 'ensure')).toHaveLength(1);
+    expect(calls.filter((name) => name === 'dropEnded')).toHaveLength(1);
   });
 
   it('leaves a pass to the worker that is at it', async () => {
     const { sweeper, calls, rewound } = make({ locked: true });
     await sweeper.sweep();
-    expect([calls, rewound()]).toEqual([[], 0]);
+    expect([calls, rewound()]).toEqual([['ensure', 'dropEnded'], 0]);
   });
 
   it('goes on by its timer after a pass that failed, until it is stopped', async () => {
@@ -108,6 +107,7 @@ describe('Sweeper', () => {
           return passes === 1 ? Promise.reject(new Error('database away')) : Promise.resolve(null);
         },
       },
+      { ensure: () => Promise.resolve(0), dropEnded: () => Promise.resolve([]) },
       {
         intervalMs: 1,
         lostAfterMs: 1,

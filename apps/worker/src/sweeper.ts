@@ -1,4 +1,4 @@
-import type { LostPush, SweepPass, SweepRepository } from '@app/persistence';
+import type { LostPush, PartitionRepository, SweepPass, SweepRepository } from '@app/persistence';
 import type { Logger } from '@app/platform';
 
 export interface SweeperOptions {
@@ -23,7 +23,6 @@ const LOST_LIMIT = 1_000;
 const CLOSE_LIMIT = 10_000;
 const AUDIT_EVERY = 10;
 const PARTITIONS_EVERY_MS = 3_600_000;
-const PARTITION_DAYS_AHEAD = 7;
 
 /**
  * Repairs what crashes and a forgetful queue leave behind. A timer in every worker, passes never
@@ -38,6 +37,7 @@ export class Sweeper {
 
   constructor(
     private readonly sweeps: Pick<SweepRepository, 'pass'>,
+    private readonly partitions: Pick<PartitionRepository, 'ensure' | 'dropEnded'>,
     private readonly options: SweeperOptions,
   ) {}
 
@@ -53,6 +53,7 @@ export class Sweeper {
 
   /** One pass, unless another worker is at it. */
   async sweep(): Promise<void> {
+    await this.keepPartitions();
     // Asked before the transaction: a queue that does not answer must not hold the lock.
     const epoch = await this.options.epoch();
     let rewound = false;
@@ -62,7 +63,6 @@ export class Sweeper {
       // Lost rows lie behind the cursors; after a rewind there are none.
       if (!rewound) await this.requeueLost(pass);
       if (this.passes % AUDIT_EVERY === 0) this.fault('window-wrong', await pass.auditWindows());
-      await this.keepPartitions(pass);
     });
     this.passes++;
     if (rewound) this.options.onRewound();
@@ -85,10 +85,12 @@ export class Sweeper {
     this.options.logger.warn({ pushes: lost.length }, 'Pushes whose job was lost are queued again');
   }
 
-  private async keepPartitions(pass: SweepPass): Promise<void> {
+  /** Needs no queue and no lock of the sweep. */
+  private async keepPartitions(): Promise<void> {
     if (performance.now() - this.partitionsAt < PARTITIONS_EVERY_MS) return;
-    await pass.ensurePartitions(PARTITION_DAYS_AHEAD);
-    await pass.dropEndedPartitions(this.options.retentionDays);
+    await this.partitions.ensure();
+    const dropped = await this.partitions.dropEnded(this.options.retentionDays);
+    if (dropped.length > 0) this.options.logger.info({ dropped }, 'Ended partitions dropped');
     this.partitionsAt = performance.now();
   }
 

@@ -6,6 +6,17 @@ import type { SweepRule } from './sweeper.js';
 
 const QUEUE_STATES = ['waiting', 'delayed', 'active', 'failed'] as const;
 
+const COUNT_TIMEOUT_MS = 1_000;
+
+/** @returns undefined when the promise rejects or takes longer. */
+async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), ms);
+  });
+  return Promise.race([promise.catch(() => undefined), late]).finally(() => clearTimeout(timer));
+}
+
 /** What an operator watches of a worker. */
 export class WorkerMetrics {
   private readonly metrics = new Metrics('worker');
@@ -41,10 +52,15 @@ export class WorkerMetrics {
       'Jobs in the delivery queues by state.',
       ['queue', 'state'],
       async (gauge) => {
-        for (const queue of QUEUES) {
-          const counts = await countJobs(connection.queue(queue));
-          for (const state of QUEUE_STATES) gauge.set({ queue, state }, counts[state]);
-        }
+        // A queue that is away must not take the other metrics with it.
+        gauge.reset();
+        await Promise.all(
+          QUEUES.map(async (queue) => {
+            const counts = await within(COUNT_TIMEOUT_MS, countJobs(connection.queue(queue)));
+            if (counts === undefined) return;
+            for (const state of QUEUE_STATES) gauge.set({ queue, state }, counts[state]);
+          }),
+        );
       },
     );
   }

@@ -6,6 +6,7 @@ import {
   DeliveryRepository,
   DispatchListener,
   DispatchRepository,
+  PartitionRepository,
   SecretBox,
   SweepRepository,
 } from '@app/persistence';
@@ -112,7 +113,9 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       logger,
     }),
   );
-  const sweeper = new Sweeper(new SweepRepository(db), {
+  const partitions = new PartitionRepository(db);
+  await partitions.ensure();
+  const sweeper = new Sweeper(new SweepRepository(db), partitions, {
     ...config.sweep,
     retentionDays: config.retentionDays,
     epoch: () => connection.epoch(),

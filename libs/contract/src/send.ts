@@ -7,6 +7,9 @@ import { byteLength, stringMap, text } from './text.js';
 /** More entries than this fit no provider's 4,096 bytes. */
 const MAX_DATA_ENTRIES = 4_096;
 
+/** Templates are longer than what they render to, but not without end: each is parsed at accept. */
+const MAX_CONTENT_BYTES = 65_536;
+
 export const Content = z
   .strictObject({
     title: text().optional().meta({ description: 'Liquid template.' }),
@@ -21,8 +24,15 @@ export const Content = z
         '`message_type`, nor start with `google`, `gcm` or `aps`.',
     }).optional(),
   })
-  .superRefine(({ body, data }, ctx) => {
+  .superRefine(({ title, body, data }, ctx) => {
     // Also called for content that has faults already: `data` may be anything then.
+    const size = typeof data === 'object' && data !== null ? JSON.stringify(data).length : 0;
+    if (byteLength(`${title ?? ''}${body ?? ''}`) + size > MAX_CONTENT_BYTES) {
+      ctx.addIssue({
+        code: 'custom',
+        message: `The content is larger than ${MAX_CONTENT_BYTES} bytes; no provider takes more than 4,096 rendered.`,
+      });
+    }
     const hasData = typeof data === 'object' && data !== null && Object.keys(data).length > 0;
     if (body === undefined && !hasData) {
       ctx.addIssue({

@@ -59,7 +59,10 @@ export class TooLarge extends FanfareError {
   readonly status = 413;
 }
 
-/** 503: PostgreSQL cannot take the request now; nothing was written. */
+/**
+ * 503: PostgreSQL cannot take the request now. Nothing was written, unless the connection broke in the
+ * very moment of the commit.
+ */
 export class Unavailable extends FanfareError {
   readonly code = 20503;
   readonly status = 503;

@@ -42,6 +42,12 @@ describe('settle', () => {
     expect(next.error?.message).toContain('(503 UNAVAILABLE: try later)');
   });
 
+  it('counts no attempt for what was refused before anything was sent', () => {
+    const own: Outcome = { kind: 'payload', reason: 'payload-too-large', message: '' };
+    expect(run(own)).toMatchObject({ to: 'FAILED', counted: false });
+    expect(run({ kind: 'payload', ...answer }).counted).toBe(true);
+  });
+
   it('retires a token on unregistered only, with the instant that the provider gave', () => {
     expect(run({ kind: 'unregistered', ...answer, since: inMs(-1) }).retire).toEqual({
       since: inMs(-1),
@@ -125,6 +131,12 @@ describe('settle', () => {
     expect(run(retry, immediate)).toMatchObject({ to: 'FAILED', error: { code: code('EXPIRED') } });
     const notSent: Outcome = { kind: 'not-sent', reason: 'no slot', message: '', afterMs: 50 };
     expect(run(notSent, immediate).to).toBe('QUEUED');
+    const old = { ...immediate, firstAttemptAt: inMs(-86_400_000) };
+    expect(run(notSent, old)).toMatchObject({
+      to: 'FAILED',
+      counted: false,
+      error: { code: code('RETRIES_EXHAUSTED') },
+    });
     expect(isExpired(push(immediate), now)).toBe(false);
   });
 });

@@ -99,9 +99,12 @@ export function settle(
         retire: { since: outcome.since ?? null },
       };
     case 'invalid-token':
-      return failed('INVALID_TOKEN', words(outcome));
+      return { ...failed('INVALID_TOKEN', words(outcome)), counted: wasSent(outcome) };
     case 'payload':
-      return failed(outcome.failure ?? 'PAYLOAD_REJECTED', words(outcome));
+      return {
+        ...failed(outcome.failure ?? 'PAYLOAD_REJECTED', words(outcome)),
+        counted: wasSent(outcome),
+      };
     case 'credential': {
       const wait = released(policy.credentialWaitMs);
       const next = withinTime(push, wait, 'CREDENTIAL_REJECTED', outcome, policy, now);
@@ -126,10 +129,7 @@ export function settle(
       return { ...next, unknown: true };
     }
     case 'not-sent':
-      // The one attempt of an immediate push has not happened yet: it waits for its turn.
-      return push.immediate
-        ? released(outcome.afterMs)
-        : withinTime(push, released(outcome.afterMs), 'RETRIES_EXHAUSTED', outcome, policy, now);
+      return withinTime(push, released(outcome.afterMs), 'RETRIES_EXHAUSTED', outcome, policy, now);
     default:
       return outcome satisfies never;
   }
@@ -151,7 +151,11 @@ function withinTime(
 ): Settlement {
   const dueAt = now.getTime() + next.dueInMs;
   const counted = { counted: next.counted };
-  if (push.immediate || dueAt >= push.expiresAt.getTime()) {
+  // The one attempt of an immediate push is over with an answer; until then it waits for its turn.
+  const expired = push.immediate
+    ? next.counted || late === 'CREDENTIAL_REJECTED'
+    : dueAt >= push.expiresAt.getTime();
+  if (expired) {
     return { ...failed('EXPIRED', words(answer)), ...counted };
   }
   const firstAt = push.firstAttemptAt?.getTime() ?? now.getTime();
@@ -178,6 +182,11 @@ export function describeAttempt(
   attempt.reason = cleanText(outcome.reason);
   if (outcome.message !== '') attempt.message = cleanText(outcome.message);
   return attempt;
+}
+
+/** Our own checks refuse before anything is sent; only the provider's answer has a status. */
+function wasSent({ status }: Answer): boolean {
+  return status !== undefined;
 }
 
 const MAX_TEXT = 500;

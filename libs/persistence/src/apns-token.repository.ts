@@ -54,7 +54,12 @@ export class ApnsTokenRepository {
   private opened(row: TokenRow | undefined, key: ApnsTokenKey): SignedToken | null {
     // An empty record is a place to lock, never a token.
     if (row === undefined || row.sealed.length === 0) return null;
-    return { token: this.box.open(row.sealed, place(key)), signedAt: row.signed_at };
+    try {
+      return { token: this.box.open(row.sealed, place(key)), signedAt: row.signed_at };
+    } catch {
+      // Sealed with a key that left the ring, or damaged: a new token costs one signature.
+      return null;
+    }
   }
 }
 

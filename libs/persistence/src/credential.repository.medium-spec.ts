@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Conflict, newId } from '@app/domain';
+import { Conflict, lowestIdAt, newId, Unavailable } from '@app/domain';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { ApnsTokenRepository } from './apns-token.repository.js';
 import { CredentialRepository } from './credential.repository.js';
+import { PartitionRepository } from './partition.repository.js';
 import { SecretBox } from './secret-box.js';
 import { Store } from './testing.js';
 
@@ -130,14 +131,58 @@ describe('the role of the service', () => {
   });
 
   it('may have partitions made and dropped by the two functions', async () => {
-    await store.sweeps.pass(async (pass) => {
-      expect(await pass.ensurePartitions(9)).toBe(2);
-      expect(await pass.ensurePartitions(9)).toBe(0);
-      expect(await pass.dropEndedPartitions(1)).toBe(0);
-    });
-    await expect(store.db.query('SELECT drop_ended_push_partitions(0)')).rejects.toThrow(
-      'at least 1',
+    const partitions = new PartitionRepository(store.db);
+    expect(await partitions.ensure(9)).toBe(2);
+    expect(await partitions.ensure(9)).toBe(0);
+    expect(await partitions.dropEnded(1)).toEqual([]);
+    await expect(partitions.dropEnded(0)).rejects.toThrow('at least 1');
+  });
+
+  it('drops a partition in which everything ended long ago, never one with unfinished pushes', async () => {
+    const owner = new Store(database.ownerUrl);
+    const made: string[] = [];
+    for (const [daysAgo, status] of [
+      [12, 'SENT'],
+      [11, 'QUEUED'],
+      [10, 'FAILED'],
+    ] as const) {
+      const day = new Date(Math.floor(Date.now() / 86_400_000 - daysAgo) * 86_400_000);
+      const name = `push_notifications_${day.toISOString().slice(0, 10).replaceAll('-', '')}`;
+      made.push(name);
+      const next = new Date(day.getTime() + 86_400_000);
+      await owner.db.query(
+        `CREATE TABLE ${name} PARTITION OF push_notifications
+         FOR VALUES FROM ('${lowestIdAt(day)}') TO ('${lowestIdAt(next)}')`,
+      );
+      await owner.db.query(
+        `INSERT INTO push_notifications (id, account_id, operation_id, provider, credential_id, token,
+           status, due_at, expires_at, settled_at)
+         VALUES ($1, $1, $1, 'FCM', $1, 't', $2, now(), now(),
+           CASE WHEN $2::push_status <> 'QUEUED' THEN $3::timestamptz END)`,
+        [lowestIdAt(new Date(day.getTime() + 1_000)), status, next],
+      );
+    }
+    await owner.db.close();
+    const partitions = new PartitionRepository(store.db);
+    expect(await partitions.dropEnded(5)).toEqual([made[0], made[2]]);
+    expect(await partitions.dropEnded(5)).toEqual([]);
+    const left = await store.db.query<{ name: string }>(
+      'SELECT relname AS name FROM pg_class WHERE relname = ANY($1)',
+      [made],
     );
+    expect(left).toEqual([{ name: made[1] }]);
+  });
+});
+
+describe('a day without a partition', () => {
+  it('is not now, and no fault of the request', async () => {
+    const insert = store.db.query(
+      `INSERT INTO push_notifications (id, account_id, operation_id, provider, credential_id, token,
+         status, due_at, expires_at)
+       VALUES ('00000000-0000-7000-8000-000000000000', $1, $1, 'FCM', $1, 't', 'QUEUED', now(), now())`,
+      [newId()],
+    );
+    await expect(insert).rejects.toThrow(Unavailable);
   });
 });
 
@@ -160,6 +205,16 @@ describe('APNs tokens', () => {
       'SELECT apns_tokens::text AS row FROM apns_tokens',
     );
     expect(JSON.stringify(stored)).not.toContain(Buffer.from('jwt-').toString('hex'));
+  });
+
+  it('are signed anew when the stored one no longer opens', async () => {
+    const lost = { ...key, keyId: 'RING' };
+    const mint = (token: string) => () => Promise.resolve({ token, signedAt: new Date() });
+    await new ApnsTokenRepository(store.db, box).current(lost, () => true, mint('old'));
+    const ring = new SecretBox([{ id: 'k9', key: Buffer.alloc(32, 9) }]);
+    const again = new ApnsTokenRepository(store.db, ring);
+    expect((await again.current(lost, () => true, mint('new'))).token).toBe('new');
+    expect((await again.current(lost, () => true, mint('newer'))).token).toBe('new');
   });
 
   it('leave no trace of a signing that failed', async () => {

@@ -4,6 +4,8 @@ import { isNativeError } from 'node:util/types';
 import pg from 'pg';
 import { PrismaClient } from './generated/client.js';
 
+const QUERY_TIMEOUT_MS = 60_000;
+
 export interface DatabaseOptions {
   /** Connection URL of the role that reads and writes rows. */
   url: string;
@@ -30,7 +32,7 @@ export class Database {
       application_name: options.applicationName,
       connectionTimeoutMillis: options.connectTimeoutMs ?? 3_000,
       // A server that vanished without a word must not hold a request for ever.
-      query_timeout: 60_000,
+      query_timeout: QUERY_TIMEOUT_MS,
       keepAlive: true,
     });
     // An idle connection that breaks is replaced by the pool; without a listener it ends the process.
@@ -48,8 +50,18 @@ export class Database {
    *
    * @throws Unavailable when PostgreSQL cannot take it now; other errors as they are.
    */
-  async query<R extends pg.QueryResultRow>(text: string, values: unknown[] = []): Promise<R[]> {
-    return orUnavailable(async () => (await this.pool.query<R>(text, values)).rows);
+  async query<R extends pg.QueryResultRow>(
+    text: string,
+    values: unknown[] = [],
+    timeoutMs = QUERY_TIMEOUT_MS,
+  ): Promise<R[]> {
+    // `query_timeout` of one query is in pg, not in its types.
+    const query: pg.QueryConfig & { query_timeout: number } = {
+      text,
+      values,
+      query_timeout: timeoutMs,
+    };
+    return orUnavailable(async () => (await this.pool.query<R>(query)).rows);
   }
 
   /** Runs `work` in one transaction on one connection; rolls back when it throws. */
@@ -99,7 +111,7 @@ const NOT_NOW = /^(08...|53...|57P0[1-5]|25006|55P03|57014|40P01|40001)$/;
 /** Prisma's own codes: not reachable, timed out, closed, pool or transaction timed out. */
 const PRISMA = /^(P1001|P1002|P1008|P1017|P2024|P2028)$/;
 const CLIENT_SIDE =
-  /Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|the database system is/i;
+  /no partition of relation|Connection terminated|timeout exceeded when trying to connect|timeout expired|Query read timeout|the database system is/i;
 
 function isUnavailable(error: unknown): boolean {
   for (let at: unknown = error, depth = 0; isNativeError(at) && depth < 5; depth++) {

@@ -5,6 +5,7 @@ import {
   type ProviderKind,
   type Uuid,
 } from '@app/domain';
+import type { PoolClient } from 'pg';
 import { sqlState, type Database } from './database.js';
 
 /** A push that this process holds the lease of, with all that deliver needs. */
@@ -85,6 +86,9 @@ RETURNING id, account_id, operation_id, provider, credential_id, token, variable
   attempt_count, unknown_count, first_attempt_at, expires_at,
   (unknown_count > 0 AND jsonb_path_exists(attempts, '$[*] ? (${IS_BLAMED})')) AS was_blamed`;
 
+/** For pushes that were not claimed when the reason cannot be read. */
+const UNKNOWN_WAIT_MS = 1_000;
+
 const WHY_NOT = `
 SELECT id, ceil(extract(epoch FROM greatest(due_at, lease_until) - now()) * 1000)::int AS wait_ms
 FROM push_notifications WHERE id = ANY($1::uuid[]) AND status = 'QUEUED'`;
@@ -145,13 +149,27 @@ WITH settled AS (
 )
 SELECT id, credential_id, status FROM settled`;
 
-const FREE_WINDOWS = `
-UPDATE credential_windows w SET outstanding = w.outstanding - d.ended
-FROM (
-  SELECT d.credential_id, d.ended::int FROM unnest($1::uuid[], $2::int[]) AS d (credential_id, ended)
-  ORDER BY d.credential_id
-) d
+const CHANGE_WINDOWS = `
+UPDATE credential_windows w SET outstanding = w.outstanding + d.change
+FROM unnest($1::uuid[], $2::int[]) AS d (credential_id, change)
 WHERE w.credential_id = d.credential_id`;
+
+const LOCK_WINDOWS = `
+SELECT credential_id FROM credential_windows WHERE credential_id = ANY($1::uuid[])
+ORDER BY credential_id FOR NO KEY UPDATE`;
+
+/**
+ * Changes the outstanding counts of credentials: the last rows that a transaction locks, by id. An
+ * UPDATE alone locks in the order of its plan.
+ */
+export async function changeOutstanding(
+  client: PoolClient,
+  changes: ReadonlyMap<Uuid, number>,
+): Promise<void> {
+  if (changes.size === 0) return;
+  await client.query(LOCK_WINDOWS, [[...changes.keys()]]);
+  await client.query(CHANGE_WINDOWS, [[...changes.keys()], [...changes.values()]]);
+}
 
 export class DeliveryRepository {
   constructor(private readonly db: Database) {}
@@ -170,12 +188,26 @@ export class DeliveryRepository {
     );
     const missed = ids.filter((id) => !results.has(id));
     if (missed.length > 0) {
-      const waits = await this.db.query<{ id: Uuid; wait_ms: number }>(WHY_NOT, [missed]);
-      for (const { id, wait_ms: waitMs } of waits) {
+      for (const { id, wait_ms: waitMs } of await this.whyNot(missed)) {
         results.set(id, { state: 'wait', waitMs: Math.max(waitMs, 0) });
       }
     }
-    return ids.map((id) => results.get(id) ?? { state: 'over' });
+    // An id may stand here twice (its job was added again after the queue forgot it): one claim.
+    const answered = new Set<Uuid>();
+    return ids.map((id) => {
+      if (answered.has(id)) return { state: 'wait', waitMs: leaseMs };
+      answered.add(id);
+      return results.get(id) ?? { state: 'over' };
+    });
+  }
+
+  /** The claim has committed: not even a failure here may lose the leases that it took. */
+  private async whyNot(ids: readonly Uuid[]): Promise<{ id: Uuid; wait_ms: number }[]> {
+    try {
+      return await this.db.query<{ id: Uuid; wait_ms: number }>(WHY_NOT, [ids]);
+    } catch {
+      return ids.map((id) => ({ id, wait_ms: UNKNOWN_WAIT_MS }));
+    }
   }
 
   /**
@@ -209,10 +241,9 @@ export class DeliveryRepository {
       );
       const ended = new Map<Uuid, number>();
       for (const { credential_id: credentialId, status } of rows) {
-        if (status !== 'QUEUED') ended.set(credentialId, (ended.get(credentialId) ?? 0) + 1);
+        if (status !== 'QUEUED') ended.set(credentialId, (ended.get(credentialId) ?? 0) - 1);
       }
-      if (ended.size > 0)
-        await client.query(FREE_WINDOWS, [[...ended.keys()], [...ended.values()]]);
+      await changeOutstanding(client, ended);
       return new Set(rows.map(({ id }) => id));
     });
   }

@@ -164,6 +164,29 @@ describe('sweep', () => {
     expect(await lost(-1_000)).toEqual(ids.slice(3));
   });
 
+  it('calls nothing lost that was handed over a moment ago, however long it was due before', async () => {
+    await store.accept(tenant, 3);
+    await store.db.query(
+      `UPDATE push_notifications SET due_at = now() - interval '1 hour' WHERE account_id = $1`,
+      [tenant.accountId],
+    );
+    const { ids } = await take('small', 3);
+    const lost = () => store.sweeps.pass((pass) => pass.lostPushes(60_000, 100));
+    expect(await lost()).toEqual([]);
+    await store.db.query(`UPDATE operation_parts SET dispatched_at = now() - interval '2 minutes'`);
+    expect((await lost())?.map(({ id }) => id)).toEqual(ids);
+  });
+
+  it('never hands over more than a window, even when a rewind let the count fall below zero', async () => {
+    await store.accept(tenant, 100);
+    const first = await take('small', 500);
+    const claims = await store.claim(first.ids.slice(0, 20));
+    await store.sweeps.pass((pass) => pass.rewindAll());
+    await store.deliveries.settle(claims.map((claim) => settlementOf(claim)));
+    expect(await store.outstanding(tenant.fcm)).toBe(-20);
+    expect((await take('small', 500)).ids).toHaveLength(50);
+  });
+
   it('closes the parts of finished operations', async () => {
     await store.accept(tenant, 2);
     await deliver((await take('small', 10)).taken);

@@ -1,6 +1,7 @@
 import type { ProviderKind, Uuid } from '@app/domain';
 import type { PoolClient } from 'pg';
 import type { Database } from './database.js';
+import { changeOutstanding } from './delivery.repository.js';
 
 export type DispatchLane = 'small' | 'bulk';
 
@@ -46,7 +47,7 @@ SELECT t.account_id, ready.credential_ids FROM dispatch_turns t JOIN ready USING
 WHERE t.lane = $1 ORDER BY t.last_turn_at LIMIT 1 FOR UPDATE OF t SKIP LOCKED`;
 
 const ROOM = `
-SELECT credential_id, greatest("window" - outstanding, 0) AS room
+SELECT credential_id, least(greatest("window" - outstanding, 0), "window") AS room
 FROM credential_windows WHERE credential_id = ANY($1::uuid[]) ORDER BY credential_id`;
 
 /**
@@ -73,7 +74,8 @@ LIMIT $4`;
 
 const ADVANCE = `
 UPDATE operation_parts p SET dispatched_through = coalesce(a.through, p.dispatched_through),
-  pending = a.pending, open = p.open OR a.through IS NOT NULL
+  pending = a.pending, open = p.open OR a.through IS NOT NULL,
+  dispatched_at = CASE WHEN a.through IS NULL THEN p.dispatched_at ELSE clock_timestamp() END
 FROM unnest($1::uuid[], $2::provider_kind[], $3::uuid[], $4::boolean[])
   AS a (operation_id, provider, through, pending)
 WHERE p.operation_id = a.operation_id AND p.provider = a.provider`;
@@ -134,12 +136,7 @@ export class DispatchRepository {
         `UPDATE dispatch_turns SET last_turn_at = clock_timestamp() WHERE account_id = $1 AND lane = $2`,
         [turn.account_id, lane],
       );
-      await client.query(
-        `UPDATE credential_windows w SET outstanding = w.outstanding + d.added
-         FROM unnest($1::uuid[], $2::int[]) AS d (credential_id, added)
-         WHERE w.credential_id = d.credential_id`,
-        [[...counts.keys()], [...counts.values()]],
-      );
+      await changeOutstanding(client, counts);
       return { accountId: turn.account_id, handedOver: deliveries.length };
     });
   }

@@ -23,6 +23,7 @@ export {
   type Turn,
 } from './dispatch.repository.js';
 export { OperationRepository } from './operation.repository.js';
+export { PartitionRepository } from './partition.repository.js';
 export * from './ports.js';
 export { PushNotificationRepository } from './push-notification.repository.js';
 export { SecretBox, type EncryptionKey } from './secret-box.js';

@@ -66,7 +66,8 @@ export class OperationRepository {
    * Commits a send: the Operation, its parts and all its push notifications, in one transaction.
    *
    * @returns the operation's id, once everything is durable.
-   * @throws Unavailable when PostgreSQL cannot take it: nothing is written then.
+   * @throws Unavailable when PostgreSQL cannot take it. Nothing is written then, unless the connection
+   *   broke while the commit was answered.
    */
   async accept(accountId: Uuid, operation: NewOperation): Promise<Uuid> {
     const { settings, pushes, unaddressable, credentials } = operation;

@@ -39,7 +39,13 @@ export class SweepPass {
       `UPDATE operation_parts p SET dispatched_through = NULL, pending = true, open = false
        FROM operations o WHERE o.id = p.operation_id AND o.status = 'PROCESSING'`,
     );
-    await this.client.query(`UPDATE credential_windows SET outstanding = 0 WHERE outstanding <> 0`);
+    await this.client.query(
+      `WITH locked AS (
+         SELECT credential_id FROM credential_windows WHERE outstanding <> 0
+         ORDER BY credential_id FOR NO KEY UPDATE)
+       UPDATE credential_windows w SET outstanding = 0
+       FROM locked WHERE w.credential_id = locked.credential_id`,
+    );
     return rowCount ?? 0;
   }
 
@@ -57,8 +63,8 @@ export class SweepPass {
   }
 
   /**
-   * Pushes that were handed over, are due for longer than `lostAfterMs` and that nobody holds: their
-   * job is lost. One account after another, ≤ `limit`.
+   * Pushes that are due for longer than `lostAfterMs`, whose part was handed over so long ago, and
+   * that nobody holds: their job is lost. One account after another, ≤ `limit`.
    */
   async lostPushes(lostAfterMs: number, limit: number): Promise<LostPush[]> {
     const { rows } = await this.client.query<LostPush>(
@@ -71,7 +77,7 @@ export class SweepPass {
              AND due_at < now() - make_interval(secs => $1)
              AND (lease_until IS NULL OR lease_until < now())
            ORDER BY id LIMIT $2) n
-         WHERE q.open) lost
+         WHERE q.open AND q.dispatched_at < now() - make_interval(secs => $1)) lost
        ORDER BY turn LIMIT $2`,
       [lostAfterMs / 1000, limit],
     );
@@ -96,29 +102,12 @@ export class SweepPass {
          SELECT w.credential_id, coalesce(a.n, 0) - w.outstanding AS delta
          FROM credential_windows w LEFT JOIN actual a USING (credential_id)
          WHERE coalesce(a.n, 0) <> w.outstanding
+         ORDER BY w.credential_id FOR NO KEY UPDATE OF w
        )
        UPDATE credential_windows w SET outstanding = w.outstanding + d.delta
        FROM drift d WHERE w.credential_id = d.credential_id RETURNING w.credential_id`,
     );
     return rows.length;
-  }
-
-  /** @returns how many partitions were made. */
-  async ensurePartitions(daysAhead: number): Promise<number> {
-    const { rows } = await this.client.query<{ made: number }>(
-      'SELECT ensure_push_partitions($1) AS made',
-      [daysAhead],
-    );
-    return rows[0]?.made ?? 0;
-  }
-
-  /** @returns how many partitions were dropped. */
-  async dropEndedPartitions(retentionDays: number): Promise<number> {
-    const { rows } = await this.client.query<{ dropped: number }>(
-      'SELECT drop_ended_push_partitions($1) AS dropped',
-      [retentionDays],
-    );
-    return rows[0]?.dropped ?? 0;
   }
 }
 

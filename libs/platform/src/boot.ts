@@ -24,10 +24,12 @@ export async function boot(
   const config = readConfig();
   const logger = createLogger({ level: config.logLevel, name });
   for (const warning of config.warnings) logger.warn(warning);
+  const starting = start(config, logger);
+  // A signal that comes while it starts waits for the start: half a process has no good order to stop.
+  const { shutdownGraceMs: graceMs, exitWithParent } = config;
+  onShutdown(async () => (await starting).stop(), { graceMs, logger, exitWithParent });
   try {
-    const { ready, stop } = await start(config, logger);
-    const { shutdownGraceMs: graceMs, exitWithParent } = config;
-    onShutdown(stop, { graceMs, logger, exitWithParent });
+    const { ready } = await starting;
     logger.info(ready, 'Ready');
     announceReady(ready);
   } catch (err) {

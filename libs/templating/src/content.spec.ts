@@ -19,6 +19,14 @@ describe('compileContent', () => {
     expect(template.render({ name: 'Bob' }, now).title).toBe('Hi Bob');
   });
 
+  it('ends a content whose values are many and slow', () => {
+    const slow = '{% for i in (1..30000) %}{% assign x = i | times: 2 %}{% endfor %}';
+    const data = Object.fromEntries(Array.from({ length: 2_000 }, (_, at) => [`k${at}`, slow]));
+    const begin = performance.now();
+    expect(() => compileContent({ data }).render({}, now)).toThrow(RenderError);
+    expect(performance.now() - begin).toBeLessThan(10_000);
+  });
+
   it('leaves out what the content leaves out', () => {
     expect(compileContent({ body: 'x' }).render({}, now)).toEqual({ body: 'x' });
     expect(compileContent({ data: {} }).render({}, now)).toEqual({ data: {} });

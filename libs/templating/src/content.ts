@@ -1,5 +1,9 @@
 import type { Content } from '@app/domain';
+import { RenderError } from './errors.js';
 import { compile, type Template } from './template.js';
+
+/** Of one recipient's title, body and data together. */
+const MAX_RENDER_MS = 500;
 
 /** What a recipient's device shall show; data values are rendered like the text. */
 export interface RenderedContent {
@@ -28,12 +32,18 @@ export function compileContent(content: Content): ContentTemplate {
   return {
     render(variables, now) {
       const rendered: RenderedContent = {};
-      if (title !== null) rendered.title = title.render(variables, now);
-      if (body !== null) rendered.body = body.render(variables, now);
+      const startedAt = performance.now();
+      // Each value has limits of its own; many values share this one.
+      const value = (template: Template): string => {
+        if (performance.now() - startedAt > MAX_RENDER_MS) {
+          throw new RenderError('the content takes too long to render', 'limit', 1, 1);
+        }
+        return template.render(variables, now);
+      };
+      if (title !== null) rendered.title = value(title);
+      if (body !== null) rendered.body = value(body);
       if (content.data !== undefined) {
-        rendered.data = Object.fromEntries(
-          data.map(([key, template]) => [key, template.render(variables, now)]),
-        );
+        rendered.data = Object.fromEntries(data.map(([key, template]) => [key, value(template)]));
       }
       return rendered;
     },

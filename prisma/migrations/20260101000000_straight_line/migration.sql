@@ -100,6 +100,7 @@ CREATE TABLE "operation_parts" (
     "dispatched_through" UUID,
     "pending" BOOLEAN NOT NULL,
     "open" BOOLEAN NOT NULL DEFAULT false,
+    "dispatched_at" TIMESTAMPTZ(3),
     CONSTRAINT "operation_parts_pkey" PRIMARY KEY ("operation_id", "provider")
 ) WITH (fillfactor = 70);
 -- Dispatch walks its (account, credential) pairs by a loose scan, however many operations wait.
@@ -195,20 +196,22 @@ CREATE FUNCTION "ensure_push_partitions"("days_ahead" INTEGER) RETURNS INTEGER
     END
     $$;
 
--- Drops the partitions in which every push ended more than `retention_days` ago. Gives up after 100 ms
--- of waiting for a lock: the next pass tries again, and no send waits behind it for longer.
-CREATE FUNCTION "drop_ended_push_partitions"("retention_days" INTEGER) RETURNS INTEGER
+-- Drops the oldest partition in which every push ended more than `retention_days` ago, and says its name;
+-- NULL when there is none, when somebody else is at it, or when a lock is not to be had within 100 ms: the
+-- next pass tries again. One a call, so that the lock of the whole table, which DROP takes, ends at once.
+CREATE FUNCTION "drop_ended_push_partition"("retention_days" INTEGER) RETURNS TEXT
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '100ms'
     AS $$
     DECLARE
         partition TEXT;
         horizon TIMESTAMPTZ := now() - make_interval(days => retention_days);
-        ended CONSTANT TEXT := 'SELECT EXISTS (SELECT FROM %I WHERE settled_at IS NULL OR settled_at > $1)';
         needed BOOLEAN;
-        dropped INTEGER := 0;
     BEGIN
         IF retention_days < 1 THEN
             RAISE EXCEPTION 'retention_days must be at least 1';
+        END IF;
+        IF NOT pg_try_advisory_xact_lock(hashtext('fanfare:drop-partitions')) THEN
+            RETURN NULL;
         END IF;
         FOR partition IN
             SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -216,23 +219,24 @@ CREATE FUNCTION "drop_ended_push_partitions"("retention_days" INTEGER) RETURNS I
               AND c.relname < 'push_notifications_' || to_char((horizon - interval '1 day') AT TIME ZONE 'UTC', 'YYYYMMDD')
             ORDER BY c.relname
         LOOP
-            EXECUTE format(ended, partition) INTO needed USING horizon;
+            EXECUTE format(
+                'SELECT EXISTS (SELECT FROM %I WHERE settled_at IS NULL OR settled_at > $1)', partition)
+                INTO needed USING horizon;
             CONTINUE WHEN needed;
-            BEGIN
-                -- A redrive may have come between: look again when nobody else can write.
-                EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', partition);
-                EXECUTE format(ended, partition) INTO needed USING horizon;
-                CONTINUE WHEN needed;
-                EXECUTE format('DROP TABLE %I', partition);
-                dropped := dropped + 1;
-            EXCEPTION WHEN lock_not_available THEN
-                EXIT;
-            END;
+            -- A redrive may have come between: look again, by the index of the unfinished, when nobody
+            -- else can write.
+            EXECUTE format('LOCK TABLE %I IN ACCESS EXCLUSIVE MODE', partition);
+            EXECUTE format('SELECT EXISTS (SELECT FROM %I WHERE status = ''QUEUED'')', partition) INTO needed;
+            CONTINUE WHEN needed;
+            EXECUTE format('DROP TABLE %I', partition);
+            RETURN partition;
         END LOOP;
-        RETURN dropped;
+        RETURN NULL;
+    EXCEPTION WHEN lock_not_available THEN
+        RETURN NULL;
     END
     $$;
 
-REVOKE ALL ON FUNCTION "ensure_push_partitions"(INTEGER), "drop_ended_push_partitions"(INTEGER) FROM PUBLIC;
+REVOKE ALL ON FUNCTION "ensure_push_partitions"(INTEGER), "drop_ended_push_partition"(INTEGER) FROM PUBLIC;
 
 SELECT "ensure_push_partitions"(7);

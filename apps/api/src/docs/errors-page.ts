@@ -45,6 +45,6 @@ const REQUESTS = [
   [
     20503,
     503,
-    'PostgreSQL cannot take the request now; nothing was written. `Retry-After` says when to repeat it.',
+    'PostgreSQL cannot take the request now; nothing was written, unless the connection broke while the commit was answered. `Retry-After` says when to repeat it.',
   ],
 ] as const;

@@ -124,6 +124,12 @@ export class SessionPool implements Ticking, Waiter {
   }
 
   private launch(session: Session, flight: Flight): void {
+    // A process that was stopped wakes up with events first and the ticker later: what its caller has
+    // given up may belong to somebody else by now.
+    if (performance.now() >= flight.deadlineAt) {
+      this.settle(flight, this.notSent('no-slot'));
+      return;
+    }
     this.inFlight += 1;
     this.everybody.take();
     session.open(flight);

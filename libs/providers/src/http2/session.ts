@@ -29,6 +29,8 @@ export class Session implements Connection {
   private drainedAt = 0;
   private lastStreamId: number | undefined;
   private deadlinesInRow = 0;
+  /** Monotonic milliseconds. */
+  private lastAnswerAt = -Infinity;
   private answers = 0;
   private trusted: boolean;
   private lastError: NodeJS.ErrnoException | undefined;
@@ -139,7 +141,10 @@ export class Session implements Connection {
       if (now - this.startedAt >= this.options.connectTimeoutMs) this.destroy('connect timed out');
       return;
     }
-    for (const request of this.active) if (request.tick(now)) this.deadlinesInRow += 1;
+    for (const request of this.active) {
+      // Slow requests among answered ones say nothing about the connection.
+      if (request.tick(now) && request.openedAt >= this.lastAnswerAt) this.deadlinesInRow += 1;
+    }
     if (this.deadlinesInRow >= this.options.maxDeadlinesInRow) {
       this.destroy(`${this.deadlinesInRow} requests in a row got no answer`);
     } else if (!this.heartbeat.beat(now)) {
@@ -190,6 +195,7 @@ export class Session implements Connection {
     if (answer === undefined) return this.unanswered(request);
     this.answers += 1;
     this.deadlinesInRow = 0;
+    this.lastAnswerAt = performance.now();
     // 403 is how APNs refuses a certificate or token; everything else came after it said yes.
     if (answer.status !== constants.HTTP_STATUS_FORBIDDEN) this.trusted = true;
     return { kind: 'answered', ...answer, connection: this };

@@ -16,6 +16,8 @@ export class StreamRequest {
   private body = '';
   private length = 0;
   private cancelledAt = 0;
+  /** Monotonic milliseconds. */
+  readonly openedAt = performance.now();
 
   /**
    * @param maxBodyLength in characters; a longer body is cut and its stream cancelled.
