@@ -5,6 +5,8 @@
  */
 import { createHash } from 'node:crypto';
 import {
+  accessSync,
+  constants,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -82,8 +84,7 @@ function lockFile(root) {
   const folder = join(root, '.data');
   try {
     mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, '.write'), '');
-    rmSync(join(folder, '.write'));
+    accessSync(folder, constants.W_OK);
   } catch (error) {
     if (!['EACCES', 'EPERM', 'EROFS'].includes(codeOf(error))) throw error;
     throw new Sentence(

@@ -165,7 +165,7 @@ describe('the Dockerfile, its build and start commands run in a copy', () => {
   const temp = openTempFolder();
   const image = join(temp, 'image', 'fanfare');
   let cmd: string[];
-  let postgres: RunningPostgres;
+  let postgres: RunningPostgres | undefined;
   const running: RunningProcess<unknown>[] = [];
 
   beforeAll(async () => {
@@ -179,7 +179,7 @@ describe('the Dockerfile, its build and start commands run in a copy', () => {
 
   afterAll(async () => {
     await Promise.all(running.map((process_) => process_.kill9()));
-    await postgres.stop();
+    await postgres?.stop();
     remove(temp);
   });
 
@@ -203,6 +203,7 @@ describe('the Dockerfile, its build and start commands run in a copy', () => {
   });
 
   it('migrates, starts and delivers', async () => {
+    if (postgres === undefined) throw new Error('the image was not built');
     const migrated = spawnSync(
       process.execPath,
       file.services['migrate']?.command?.slice(1) ?? [],
