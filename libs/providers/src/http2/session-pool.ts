@@ -7,7 +7,7 @@ import type { Waiter } from './flight-limit.js';
 import { invalidHeader } from './headers.js';
 import { notSent } from './not-sent.js';
 import type { PoolOptions } from './pool-options.js';
-import type { SessionOwner } from './session-options.js';
+import type { SessionOwner } from './session.js';
 import { SessionSet } from './session-set.js';
 import { Session } from './session.js';
 import type { Ticker, Ticking } from './ticker.js';

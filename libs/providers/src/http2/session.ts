@@ -4,9 +4,23 @@ import type { TLSSocket } from 'node:tls';
 import type { Connection, Exchange, Flight } from './exchange.js';
 import { Heartbeat } from './heartbeat.js';
 import { resetName } from './reset-codes.js';
-import type { SessionOptions, SessionOwner } from './session-options.js';
+import type { SessionOptions } from './session-options.js';
 import { StreamRequest } from './stream-request.js';
 import { connectTls, isCertificateAlert } from './tls-socket.js';
+
+/** What a session tells its pool. */
+export interface SessionOwner {
+  /** Streams may be opened now, or more of them than before. */
+  onSlots(): void;
+  /** A request ended: settled, or refused in a way that makes sending it again safe. */
+  onFlightEnd(session: Session, flight: Flight, exchange: Exchange | 'refused'): void;
+  /** No new streams here any more; what is under way goes on. */
+  onDraining(session: Session): void;
+  /** Draining, and the last request has ended. */
+  onDrained(session: Session): void;
+  /** The socket is gone and every request of the session has been handed back. */
+  onClosed(session: Session): void;
+}
 
 /** A drained session whose peer does not close gets this long. */
 const CLOSE_GRACE_MS = 1_000;
