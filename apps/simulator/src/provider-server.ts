@@ -103,10 +103,9 @@ export class ProviderServer {
   behave(next: ServerBehaviour): void {
     const before = this.behaviour;
     this.behaviour = next;
-    if (next.down) this.cut();
-    if (next.blackHole !== before.blackHole) {
-      for (const socket of this.sockets) setReading(socket, !next.blackHole);
-    }
+    // What a black hole has held for so long never comes through, and nobody waits for it any more.
+    if (next.down || (before.blackHole && !next.blackHole)) this.cut();
+    else if (next.blackHole) for (const socket of this.sockets) stopReading(socket);
     if (next.maxConcurrentStreams !== before.maxConcurrentStreams) {
       for (const connection of this.connections) {
         if (!this.options.apns || connection.authenticated) {
@@ -156,7 +155,7 @@ export class ProviderServer {
     socket.on('error', ignore);
     socket.setNoDelay(true);
     this.tls.emit('connection', socket);
-    if (this.behaviour.blackHole) setReading(socket, false);
+    if (this.behaviour.blackHole) stopReading(socket);
   }
 
   private greet(socket: TLSSocket): void {
@@ -200,15 +199,12 @@ export class ProviderServer {
 }
 
 /**
- * Stops or starts reading below TLS, where a pause is not noticed by Node's HTTP/2, which reads
+ * Stops reading below TLS, where a pause is not noticed by Node's HTTP/2, which reads
  * straight from the handle and would answer PINGs by itself. There is no public way to do that.
  */
-function setReading(socket: Socket, reading: boolean): void {
-  const { _handle: handle } = socket as unknown as {
-    _handle?: { readStart(): number; readStop(): number } | null;
-  };
-  if (reading) handle?.readStart();
-  else handle?.readStop();
+function stopReading(socket: Socket): void {
+  const { _handle: handle } = socket as unknown as { _handle?: { readStop(): number } | null };
+  handle?.readStop();
 }
 
 function ignore(): void {}

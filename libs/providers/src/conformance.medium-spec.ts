@@ -354,6 +354,11 @@ describe.each([fcm, apnsToken, apnsCertificate])('$name', (subject) => {
       ...Array.from({ length: 20 }, (_, i) => send(to(`after-goaway-${i}`))),
     ]);
     expect(new Set(all.map(({ kind }) => kind))).toEqual(new Set(['accepted']));
+    for (let i = 0; i < 20; i += 1) {
+      const arrived = simulator.ledger.find({ token: `after-goaway-${i}` });
+      const here = arrived.filter(({ provider }) => provider === subject.server);
+      expect(here.filter(({ accepted }) => accepted)).toHaveLength(1);
+    }
   });
 
   it.each([

@@ -1,0 +1,195 @@
+import { randomUUID } from 'node:crypto';
+import { expect, it } from '@jest/globals';
+import type { Outcome } from '@app/domain';
+import { startSimulator } from '../../../apps/simulator/src/simulator.js';
+import type { Simulator } from '../../../apps/simulator/src/simulator.js';
+import { heldBytes } from '../test/pools.js';
+import { push } from '../test/push.js';
+import { parseApnCredential, parseFcmCredential } from './checks.js';
+import { createProviders } from './index.js';
+import type { Message, Providers } from './index.js';
+
+/** An hour: SOAK_SECONDS=3600 npm test -- soak */
+const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 10);
+const PER_SECOND = 2_000;
+const WARM_UP_SECONDS = 3;
+const MEGABYTE = 1_048_576;
+const SERVERS = ['fcm', 'apns', 'apnsSandbox'] as const;
+
+/** Every behaviour that a token may ask for, at random: about every eighth request. */
+const FAULTS = {
+  unregistered: 0.01,
+  expired: 0.005,
+  badtoken: 0.01,
+  mismatch: 0.005,
+  thirdparty: 0.005,
+  throttle: 0.01,
+  quota: 0.005,
+  unavailable: 0.015,
+  internal: 0.015,
+  expiredjwt: 0.002,
+  slow: 0.01,
+  timeout: 0.002,
+  reset: 0.01,
+  refuse: 0.015,
+  goaway: 0.002,
+};
+
+type Send = (message: Message) => Promise<Outcome>;
+
+function checked<T>(parsed: { content: T } | { faults: unknown[] }): T {
+  if ('faults' in parsed) throw new Error(JSON.stringify(parsed.faults));
+  return parsed.content;
+}
+
+async function sendersOf(simulator: Simulator, providers: Providers): Promise<Send[]> {
+  const { fcm, apnToken, apnCertificate } = await simulator.credentials();
+  const account = { id: 'f', version: 1, type: 'FCM', content: checked(parseFcmCredential(fcm)) };
+  const key = { id: 'k', version: 1, type: 'APN', content: checked(parseApnCredential(apnToken)) };
+  const content = checked(parseApnCredential(apnCertificate));
+  const certificate = { id: 'c', version: 1, type: 'APN_SANDBOX', content };
+  return [
+    (message) => providers.FCM.send(account as never, message),
+    (message) => providers.APN.send(key as never, message),
+    (message) => providers.APN.send(certificate as never, message),
+  ];
+}
+
+/** What a bad day does to a whole provider, one thing after the other. */
+function trouble(simulator: Simulator, random: () => number): () => void {
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
+  const deeds = [
+    () => simulator.behave({ provider: pick(SERVERS), blackHole: true }),
+    () => simulator.behave({ provider: pick(SERVERS), down: true }),
+    () => simulator.behave({ provider: pick(SERVERS), maxConcurrentStreams: 1 }),
+    () => simulator.behave({ provider: pick(SERVERS), maxConcurrentStreams: 20 }),
+    () => simulator.behave({ provider: pick(SERVERS), latencyMs: 50 }),
+    () => simulator.forgetAccessTokens(),
+    () => simulator.behave({ tokenEndpoint: { status: 503, error: 'unavailable' } }),
+  ];
+  let at = 0;
+  let isBad = false;
+  return () => {
+    isBad = !isBad;
+    if (isBad) deeds[at++ % deeds.length]?.();
+    else {
+      simulator.resetBehaviour();
+      simulator.behave({ faults: FAULTS });
+    }
+  };
+}
+
+it(
+  `settles each of ${PER_SECOND} requests a second once, for ${SECONDS} s of faults of all kinds`,
+  async () => {
+    const simulator = await startSimulator({ ledgerCap: 1_000, ledgerBodies: 1 });
+    const providers = createProviders({
+      fcmOrigin: simulator.fcmOrigin,
+      googleTokenUrl: simulator.tokenUrl,
+      apnsOrigin: simulator.apnsOrigin,
+      apnsSandboxOrigin: simulator.apnsSandboxOrigin,
+      ca: simulator.ca,
+      requestTimeoutMs: 1_500,
+      pingIntervalMs: 200,
+      pingTimeoutMs: 200,
+      maxInFlight: 600,
+    });
+    const senders = await sendersOf(simulator, providers);
+
+    // What the provider has taken, by the push's id.
+    const taken = new Map<string, number>();
+    const record = simulator.ledger.record.bind(simulator.ledger);
+    simulator.ledger.record = (entry) => {
+      if (entry.accepted && entry.id !== null) taken.set(entry.id, (taken.get(entry.id) ?? 0) + 1);
+      record(entry);
+    };
+
+    const kinds: Record<string, number> = {};
+    const wrong: unknown[] = [];
+    let sent = 0;
+    let settled = 0;
+    const sendOne = async (): Promise<void> => {
+      const id = randomUUID();
+      const send = senders[sent++ % senders.length] as Send;
+      // FCM has no id of its own: the collapse key is what the ledger knows it by.
+      const message = push({
+        id,
+        token: `device-${id}`,
+        expiresAt: new Date(Date.now() + 3_600_000),
+      });
+      const outcome = await send(message);
+      settled += 1;
+      kinds[outcome.kind] = (kinds[outcome.kind] ?? 0) + 1;
+      const times = taken.get(id) ?? 0;
+      // No push is tried twice here: what arrives twice was repeated by the transport itself.
+      const fits =
+        outcome.kind === 'accepted'
+          ? times === 1
+          : outcome.kind === 'unknown'
+            ? times < 2
+            : times === 0;
+      if (!fits) wrong.push({ times, outcome });
+      if (outcome.kind !== 'unknown') taken.delete(id);
+    };
+
+    let mostSockets = 0;
+    const next = trouble(simulator, Math.random);
+    const run = async (seconds: number): Promise<void> => {
+      const open = new Set<Promise<void>>();
+      const begun = performance.now();
+      const first = sent;
+      let troubleAt = begun;
+      for (;;) {
+        const now = performance.now();
+        const due = Math.min(((now - begun) / 1_000) * PER_SECOND, seconds * PER_SECOND);
+        while (sent - first < due) {
+          const one: Promise<void> = sendOne().finally(() => open.delete(one));
+          open.add(one);
+        }
+        if (sent - first >= seconds * PER_SECOND) break;
+        if (now >= troubleAt) {
+          troubleAt = now + 300;
+          next();
+        }
+        const counts = simulator.connections();
+        const sockets = SERVERS.reduce((sum, name) => sum + counts[name].open.length, 0);
+        mostSockets = Math.max(mostSockets, sockets);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+      simulator.resetBehaviour();
+      await Promise.all(open);
+      expect(settled).toBe(sent);
+    };
+
+    await run(WARM_UP_SECONDS);
+    const before = await heldBytes();
+    for (let left = SECONDS - WARM_UP_SECONDS; left > 0; left -= 60) {
+      await run(Math.min(left, 60));
+      expect(simulator.ledger.summary().duplicates).toBe(0);
+      // The simulator remembers every push to know it again; that is not what is measured.
+      simulator.clear();
+      taken.clear();
+    }
+    const after = await heldBytes();
+
+    expect(wrong).toEqual([]);
+    expect(sent).toBe(SECONDS * PER_SECOND);
+    // It was a bad time, and yet most of it went through.
+    expect(kinds['accepted']).toBeGreaterThan(sent * 0.4);
+    for (const kind of ['retry', 'unknown', 'not-sent', 'unregistered', 'invalid-token']) {
+      expect(kinds[kind]).toBeGreaterThan(0);
+    }
+    expect((after - before) / MEGABYTE).toBeLessThan(12);
+    // 4 sessions of FCM, 2 of APNs twice, and those that are on their way out.
+    expect(mostSockets).toBeLessThanOrEqual(2 * (4 + 2 + 2));
+
+    await Promise.all([providers.FCM.close(), providers.APN.close()]);
+    const sockets = () => SERVERS.some((name) => simulator.connections()[name].open.length > 0);
+    while (sockets()) await new Promise((resolve) => setTimeout(resolve, 5));
+    await simulator.stop();
+    if (process.env['SOAK_SECONDS'] !== undefined) {
+      process.stdout.write(`${JSON.stringify({ sent, kinds, mostSockets, before, after })}\n`);
+    }
+  },
+  (SECONDS + 90) * 1_000,
+);
