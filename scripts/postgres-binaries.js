@@ -186,11 +186,15 @@ function hydrate(native) {
  * @returns {{ dir: string, moved?: string }}
  */
 export function dataFolder(wished, uid = RUN_AS, temps = tempFolders()) {
+  // As functions: a folder under the temp folder is made only when the ones before it will not do.
   const places = [
-    wished,
-    ...(uid === undefined ? [] : temps.map((temp) => join(privateFolder(temp, wished), 'data'))),
+    () => wished,
+    ...(uid === undefined
+      ? []
+      : temps.map((temp) => () => join(privateFolder(temp, wished), 'data'))),
   ];
-  for (const dir of places) {
+  for (const place of places) {
+    const dir = place();
     if (make(dir, uid) && canWrite(dir, uid)) return dir === wished ? { dir } : { dir, moved: dir };
     removeEmpty(dir);
   }

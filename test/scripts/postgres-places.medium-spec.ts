@@ -1,5 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { chmodSync, existsSync, mkdirSync, readlinkSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { dataFolder, postgresBinaries, RUN_AS } from '../../scripts/postgres-binaries.js';
 import { openTempFolder, remove } from './command.js';
@@ -91,7 +99,8 @@ describe('the place of PostgreSQL’s programs and data', () => {
 
   it('keeps data where it was wished', () => {
     const wished = join(temp, 'data');
-    expect(dataFolder(wished)).toEqual({ dir: wished });
+    expect(dataFolder(wished, RUN_AS, [other])).toEqual({ dir: wished });
+    expect(readdirSync(other)).toEqual([]); // and leaves no trace elsewhere
   });
 
   asRoot('keeps data under the temp folder when the wished one is out of reach', () => {
