@@ -1,8 +1,9 @@
-import { CREDENTIAL_TYPES, formatId } from '@app/domain';
+import { CREDENTIAL_STATUSES, CREDENTIAL_TYPES, formatId } from '@app/domain';
 import type { Credential as DomainCredential } from '@app/domain';
 import { z } from 'zod';
 import { AppName, idText } from './ids.js';
 import { Timestamp, formatInstant } from './instants.js';
+import { Pagination, booleanFilter, creation, datesInOrder, paging } from './list.js';
 
 /** Whether the secret inside is any good is decided by the provider's own checks. */
 const secret = (description: string) => z.string().min(1).meta({ description });
@@ -51,6 +52,12 @@ export const CredentialCreate = z
   .meta({ id: 'CredentialCreate' });
 export type CredentialCreate = z.output<typeof CredentialCreate>;
 
+/** The new secret of a credential; which of the three fits is decided by the credential's type. */
+export const CredentialRotation = z
+  .union([FcmContent, ApnTokenContent, ApnCertificateContent])
+  .meta({ id: 'CredentialContent' });
+export type CredentialRotation = z.output<typeof CredentialRotation>;
+
 export const Credential = z
   .strictObject({
     id: idText('credential'),
@@ -61,16 +68,32 @@ export const Credential = z
       .string()
       .meta({ description: 'SHA-256 of the public part: tells which key is stored.' }),
     expiresAt: Timestamp.nullable().meta({ description: 'Certificates only.' }),
+    status: z.enum(CREDENTIAL_STATUSES),
+    statusReason: z
+      .string()
+      .nullable()
+      .meta({ description: 'What the provider said, when it is FAILING.' }),
     createdAt: Timestamp,
     updatedAt: Timestamp,
   })
   .meta({ id: 'Credential' });
 export type Credential = z.output<typeof Credential>;
 
-export const ResourceAccepted = z
-  .strictObject({ resourceId: z.string(), resourceLocation: z.url() })
-  .meta({ id: 'ResourceAccepted' });
-export type ResourceAccepted = z.output<typeof ResourceAccepted>;
+export const CredentialList = z
+  .strictObject({ credentials: z.array(Credential), pagination: Pagination })
+  .meta({ id: 'CredentialList' });
+export type CredentialList = z.output<typeof CredentialList>;
+
+export const CredentialQuery = z
+  .strictObject({
+    appName: AppName.optional(),
+    credentialType: z.enum(CREDENTIAL_TYPES).optional(),
+    isDefault: booleanFilter('Only defaults of their type in their App, or only the others.'),
+    ...creation,
+    ...paging,
+  })
+  .superRefine(datesInOrder);
+export type CredentialQuery = z.output<typeof CredentialQuery>;
 
 /** The resource of a credential: never the secret. */
 export function toCredential(credential: DomainCredential): Credential {
@@ -81,6 +104,8 @@ export function toCredential(credential: DomainCredential): Credential {
     appName: credential.appName,
     fingerprint: credential.fingerprint,
     expiresAt: credential.expiresAt === null ? null : formatInstant(credential.expiresAt),
+    status: credential.status,
+    statusReason: credential.statusReason,
     createdAt: formatInstant(credential.createdAt),
     updatedAt: formatInstant(credential.updatedAt),
   };
