@@ -53,7 +53,7 @@ export class ApiKeyRepository implements ApiKeyFinder {
   }
 
   async findApiKey(id: Uuid): Promise<StoredApiKey | null> {
-    const row = await orUnavailable(() => this.db.prisma.apiKey.findUnique({ where: { id } }));
+    const row = await orUnavailable(() => this.db.prisma.apiKey.findFirst({ where: { id } }));
     if (row === null) return null;
     const { accountId, scopes, secretHash } = row;
     return { accountId, scopes, secretHash: Buffer.from(secretHash) };

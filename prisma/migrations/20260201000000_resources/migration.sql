@@ -10,14 +10,15 @@ CREATE UNIQUE INDEX "apps_account_id_id_key" ON "apps" ("account_id", "id");
 DROP INDEX "credentials_account_id_id_idx";
 CREATE INDEX "credentials_live_idx" ON "credentials" ("account_id", "id") WHERE "deleted_at" IS NULL;
 
+-- No index on "id" alone where a list goes by it: the planner would read that backwards, through
+-- everything that other accounts added since.
 CREATE TABLE "users" (
     "id" UUID NOT NULL,
     "account_id" UUID NOT NULL,
     "updated_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
     "deleted_at" TIMESTAMPTZ(3),
-    CONSTRAINT "users_pkey" PRIMARY KEY ("id")
+    CONSTRAINT "users_pkey" PRIMARY KEY ("account_id", "id")
 );
-CREATE INDEX "users_account_id_id_idx" ON "users" ("account_id", "id");
 
 -- A user's devices in an App.
 CREATE TABLE "device_registrations" (
@@ -66,6 +67,7 @@ CREATE TABLE "api_keys" (
     "name" TEXT NOT NULL,
     "scopes" "api_key_scope"[] NOT NULL,
     "secret_hash" BYTEA NOT NULL,
-    CONSTRAINT "api_keys_pkey" PRIMARY KEY ("id")
+    CONSTRAINT "api_keys_pkey" PRIMARY KEY ("account_id", "id")
 );
-CREATE INDEX "api_keys_account_id_id_idx" ON "api_keys" ("account_id", "id");
+-- Authentication knows the key alone; a hash has no order that a list could be read in.
+CREATE INDEX "api_keys_id_idx" ON "api_keys" USING hash ("id");
