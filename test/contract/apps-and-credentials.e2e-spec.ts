@@ -1,5 +1,6 @@
 import { afterAll, beforeEach, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { App, Credential, CredentialList } from '@app/contract';
+import { PKCS12 } from '../../libs/providers/test/pkcs12-files.js';
 import { apnContent, fcmContent, startGateway, storeCredential } from './gateway.js';
 import type { Client, Gateway } from './gateway.js';
 import { everyPage, expectAccepted, expectRefused, register } from './resources.js';
@@ -144,6 +145,21 @@ describe('a credential', () => {
       false,
       true,
     ]);
+  });
+
+  it('may be a PKCS#12 file; a certificate says when it expires', async () => {
+    const { base64: pkcs12, passphrase } = PKCS12.modern;
+    const body = { appName: 'shop', credentialType: 'APN_SANDBOX' };
+    const content = { pkcs12, passphrase, topic: 'com.example.app' };
+    const id = expectAccepted(await client.post('Credentials', { ...body, content }));
+    const stored = await credential(id);
+    expect(stored).toMatchObject({ credentialType: 'APN_SANDBOX', isDefault: true });
+    expect(Date.parse(stored.expiresAt!)).toBeGreaterThan(Date.now());
+    const wrong = { ...content, passphrase: 'wrong' };
+    const refused = await client.post('Credentials', { ...body, content: wrong });
+    expect(expectRefused(refused, 400)).toEqual(['$.content.passphrase']);
+    expectAccepted(await client.put(`Credentials/${id}/Content`, apnContent()));
+    expect((await credential(id)).expiresAt).toBeNull();
   });
 
   it('takes the default mark by PATCH; false on the default is a conflict', async () => {

@@ -21,16 +21,26 @@ export const ApnTokenContent = z
   })
   .meta({ id: 'ApnTokenCredentialContent' });
 
+const topic = z
+  .string()
+  .optional()
+  .meta({ description: 'Bundle id, when the certificate carries several.' });
+
 export const ApnCertificateContent = z
   .strictObject({
     certificate: secret('PEM, base64.'),
     privateKey: secret('PEM, base64.'),
-    topic: z
-      .string()
-      .optional()
-      .meta({ description: 'Bundle id, when the certificate carries several.' }),
+    topic,
   })
   .meta({ id: 'ApnCertificateCredentialContent' });
+
+export const ApnPkcs12Content = z
+  .strictObject({
+    pkcs12: secret('The .p12 file, base64. Kept as PEM.'),
+    passphrase: z.string().optional().meta({ description: 'Of the file; left out: none.' }),
+    topic,
+  })
+  .meta({ id: 'ApnPkcs12CredentialContent' });
 
 const common = {
   appName: AppName,
@@ -45,16 +55,16 @@ export const CredentialCreate = z
     z.strictObject({ credentialType: z.literal('FCM'), content: FcmContent, ...common }),
     z.strictObject({
       credentialType: z.enum(['APN', 'APN_SANDBOX']),
-      content: z.union([ApnTokenContent, ApnCertificateContent]),
+      content: z.union([ApnTokenContent, ApnCertificateContent, ApnPkcs12Content]),
       ...common,
     }),
   ])
   .meta({ id: 'CredentialCreate' });
 export type CredentialCreate = z.output<typeof CredentialCreate>;
 
-/** The new secret of a credential; which of the three fits is decided by the credential's type. */
+/** The new secret of a credential; which of them fits is decided by the credential's type. */
 export const CredentialRotation = z
-  .union([FcmContent, ApnTokenContent, ApnCertificateContent])
+  .union([FcmContent, ApnTokenContent, ApnCertificateContent, ApnPkcs12Content])
   .meta({ id: 'CredentialContent' });
 export type CredentialRotation = z.output<typeof CredentialRotation>;
 
