@@ -352,7 +352,12 @@ describe('a path', () => {
     '/v1/PushNotifications/Operations/nope',
     '/v1/PushNotifications/Operations/comms_operation_81h2xcejqtf2nbrexx3vqjhp41',
     '/v1/PushNotifications/Credentials/nope',
-    '/v1/PushNotifications/Credentials',
+    '/v1/PushNotifications/Apps/nope',
+    '/v1/PushNotifications/Apps/No!',
+    `/v1/PushNotifications/Apps/${'a'.repeat(5_000)}`,
+    '/v1/PushNotifications/Users/nope',
+    '/v1/PushNotifications/DeviceRegistrations/nope',
+    '/v1/ApiKeys/nope',
     '/v1/Nothing',
     '/',
   ])('%s → 404', async (path) => {

@@ -3,17 +3,24 @@ import { Global, Module } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import {
   AccountRepository,
+  ApiKeyRepository,
+  AppRepository,
   CredentialRepository,
   Database,
+  DeviceRepository,
   DispatchSignal,
   OperationRepository,
   PushNotificationRepository,
   SecretBox,
+  UserRepository,
 } from '@app/persistence';
 import type { EncryptionKey, Logger } from '@app/platform';
 import { LoggerModule } from 'nestjs-pino';
+import { ApiKeysModule } from './api-keys/api-keys.module.js';
+import { AppsModule } from './apps/apps.module.js';
 import { Authenticator } from './auth/authenticator.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
+import { DeviceRegistrationsModule } from './device-registrations/device-registrations.module.js';
 import { ErrorFilter } from './errors/error.filter.js';
 import { HealthModule } from './health/health.module.js';
 import { requestLogging } from './http/logging.js';
@@ -21,6 +28,7 @@ import { PublicUrl } from './http/public-url.js';
 import { PageTokens } from './lists/page-tokens.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { PushNotificationsModule } from './push-notifications/push-notifications.module.js';
+import { UsersModule } from './users/users.module.js';
 
 export interface AppParts {
   database: Database;
@@ -39,10 +47,15 @@ export class AppModule {
     const { database, encryptionKeys } = parts;
     const box = new SecretBox(encryptionKeys);
     const credentials = new CredentialRepository(database, box, parts.credentialWindow);
-    const authenticator = new Authenticator(new AccountRepository(database));
+    const apiKeys = new ApiKeyRepository(database);
+    const authenticator = new Authenticator(new AccountRepository(database), apiKeys);
     const shared = [
       { provide: Database, useValue: database },
+      { provide: ApiKeyRepository, useValue: apiKeys },
+      { provide: AppRepository, useValue: new AppRepository(database) },
       { provide: CredentialRepository, useValue: credentials },
+      { provide: DeviceRepository, useValue: new DeviceRepository(database) },
+      { provide: UserRepository, useValue: new UserRepository(database) },
       { provide: OperationRepository, useValue: new OperationRepository(database) },
       { provide: PushNotificationRepository, useValue: new PushNotificationRepository(database) },
       { provide: DispatchSignal, useValue: new DispatchSignal(database) },
@@ -56,6 +69,10 @@ export class AppModule {
         LoggerModule.forRoot(requestLogging(parts.logger)),
         OperationsModule,
         CredentialsModule,
+        DeviceRegistrationsModule,
+        AppsModule,
+        UsersModule,
+        ApiKeysModule,
         PushNotificationsModule,
         HealthModule,
       ],

@@ -4,7 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule } from './app.module.js';
 import type { AppParts } from './app.module.js';
-import { registerAuthentication } from './auth/account-id.js';
+import { registerAuthentication } from './auth/authentication.js';
 import { Authenticator } from './auth/authenticator.js';
 import { serveDocs } from './docs/docs-page.js';
 import { openApiOf } from './docs/openapi.js';

@@ -10,10 +10,16 @@ const FRESH_MS = 10_000;
 export class Credentials {
   private readonly cache: LRUCache<Uuid, { credential: ProviderCredential | null }, Uuid>;
 
-  constructor(repository: Pick<CredentialRepository, 'open'>) {
+  /** @param perf the clock of the cache, for tests. */
+  constructor(
+    repository: Pick<CredentialRepository, 'open'>,
+    perf: { now: () => number } = performance,
+  ) {
     this.cache = new LRUCache({
       max: 200,
       ttl: FRESH_MS,
+      ttlResolution: 0,
+      perf,
       fetchMethod: async (id, _stale, { context: accountId }) => {
         const opened = await repository.open(accountId, id);
         return { credential: opened === null ? null : toProviderCredential(opened) };

@@ -1,8 +1,9 @@
-import { CREDENTIAL_TYPES, formatId } from '@app/domain';
+import { CREDENTIAL_STATUSES, CREDENTIAL_TYPES, formatId } from '@app/domain';
 import type { Credential as DomainCredential } from '@app/domain';
 import { z } from 'zod';
 import { AppName, idText } from './ids.js';
 import { Timestamp, formatInstant } from './instants.js';
+import { Pagination, booleanFilter, creation, datesInOrder, paging } from './list.js';
 
 /** Whether the secret inside is any good is decided by the provider's own checks. */
 const secret = (description: string) => z.string().min(1).meta({ description });
@@ -20,16 +21,26 @@ export const ApnTokenContent = z
   })
   .meta({ id: 'ApnTokenCredentialContent' });
 
+const topic = z
+  .string()
+  .optional()
+  .meta({ description: 'Bundle id, when the certificate carries several.' });
+
 export const ApnCertificateContent = z
   .strictObject({
     certificate: secret('PEM, base64.'),
     privateKey: secret('PEM, base64.'),
-    topic: z
-      .string()
-      .optional()
-      .meta({ description: 'Bundle id, when the certificate carries several.' }),
+    topic,
   })
   .meta({ id: 'ApnCertificateCredentialContent' });
+
+export const ApnPkcs12Content = z
+  .strictObject({
+    pkcs12: secret('The .p12 file, base64. Kept as PEM.'),
+    passphrase: z.string().optional().meta({ description: 'Of the file; left out: none.' }),
+    topic,
+  })
+  .meta({ id: 'ApnPkcs12CredentialContent' });
 
 const common = {
   appName: AppName,
@@ -44,12 +55,18 @@ export const CredentialCreate = z
     z.strictObject({ credentialType: z.literal('FCM'), content: FcmContent, ...common }),
     z.strictObject({
       credentialType: z.enum(['APN', 'APN_SANDBOX']),
-      content: z.union([ApnTokenContent, ApnCertificateContent]),
+      content: z.union([ApnTokenContent, ApnCertificateContent, ApnPkcs12Content]),
       ...common,
     }),
   ])
   .meta({ id: 'CredentialCreate' });
 export type CredentialCreate = z.output<typeof CredentialCreate>;
+
+/** The new secret of a credential; which of them fits is decided by the credential's type. */
+export const CredentialRotation = z
+  .union([FcmContent, ApnTokenContent, ApnCertificateContent, ApnPkcs12Content])
+  .meta({ id: 'CredentialContent' });
+export type CredentialRotation = z.output<typeof CredentialRotation>;
 
 export const Credential = z
   .strictObject({
@@ -61,16 +78,32 @@ export const Credential = z
       .string()
       .meta({ description: 'SHA-256 of the public part: tells which key is stored.' }),
     expiresAt: Timestamp.nullable().meta({ description: 'Certificates only.' }),
+    status: z.enum(CREDENTIAL_STATUSES),
+    statusReason: z
+      .string()
+      .nullable()
+      .meta({ description: 'What the provider said, when it is FAILING.' }),
     createdAt: Timestamp,
     updatedAt: Timestamp,
   })
   .meta({ id: 'Credential' });
 export type Credential = z.output<typeof Credential>;
 
-export const ResourceAccepted = z
-  .strictObject({ resourceId: z.string(), resourceLocation: z.url() })
-  .meta({ id: 'ResourceAccepted' });
-export type ResourceAccepted = z.output<typeof ResourceAccepted>;
+export const CredentialList = z
+  .strictObject({ credentials: z.array(Credential), pagination: Pagination })
+  .meta({ id: 'CredentialList' });
+export type CredentialList = z.output<typeof CredentialList>;
+
+export const CredentialQuery = z
+  .strictObject({
+    appName: AppName.optional(),
+    credentialType: z.enum(CREDENTIAL_TYPES).optional(),
+    isDefault: booleanFilter('Only defaults of their type in their App, or only the others.'),
+    ...creation,
+    ...paging,
+  })
+  .superRefine(datesInOrder);
+export type CredentialQuery = z.output<typeof CredentialQuery>;
 
 /** The resource of a credential: never the secret. */
 export function toCredential(credential: DomainCredential): Credential {
@@ -81,6 +114,8 @@ export function toCredential(credential: DomainCredential): Credential {
     appName: credential.appName,
     fingerprint: credential.fingerprint,
     expiresAt: credential.expiresAt === null ? null : formatInstant(credential.expiresAt),
+    status: credential.status,
+    statusReason: credential.statusReason,
     createdAt: formatInstant(credential.createdAt),
     updatedAt: formatInstant(credential.updatedAt),
   };

@@ -1,10 +1,16 @@
+export * from './api-key.js';
+export * from './app.js';
 export * from './credential.js';
+export * from './device-registration.js';
 export * from './error-body.js';
+export { AppName } from './ids.js';
 export { formatInstant, parseSpan } from './instants.js';
 export * from './list.js';
 export * from './operation.js';
 export * from './push-notification.js';
 export { MAX_RECIPIENTS } from './recipient.js';
 export type { Recipient, TokenRecipient, UserRecipient } from './recipient.js';
+export * from './resource.js';
 export { Send, SendAccepted } from './send.js';
 export type { From } from './send.js';
+export * from './user.js';

@@ -51,6 +51,15 @@ function dateFilter(end: 'first' | 'last', description: string) {
     .meta({ description, examples: ['2026-04-20T14:22:00Z'] });
 }
 
+/** A filter that is `true` or `false`; in the query it is text. */
+export function booleanFilter(description: string) {
+  return z
+    .enum(['true', 'false'])
+    .transform((value) => value === 'true')
+    .optional()
+    .meta({ type: 'boolean', enum: undefined, description });
+}
+
 /** `endDate` before `startDate` is a fault. */
 export function datesInOrder(
   query: { startDate?: Date | undefined; endDate?: Date | undefined },

@@ -11,15 +11,17 @@ const variables = stringMap({
   description: 'Values for the templates, at most 100 and 32 KB a recipient.',
 }).optional();
 
+export const DeviceToken = z
+  .string()
+  .min(1)
+  .max(4_096)
+  // The providers' business beyond this: never check the form of a token.
+  .refine(isStorable, 'The token holds a NUL or half of a surrogate pair.')
+  .meta({ description: 'Device token, opaque.' });
+
 export const TokenRecipient = z
   .strictObject({
-    token: z
-      .string()
-      .min(1)
-      .max(4_096)
-      // The providers' business beyond this: never check the form of a token.
-      .refine(isStorable, 'The token holds a NUL or half of a surrogate pair.')
-      .meta({ description: 'Device token, opaque.' }),
+    token: DeviceToken,
     provider: z.enum(PROVIDERS),
     variables,
   })

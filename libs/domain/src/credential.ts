@@ -4,6 +4,9 @@ import type { ProviderKind } from './push-notification.js';
 export const CREDENTIAL_TYPES = ['FCM', 'APN', 'APN_SANDBOX'] as const;
 export type CredentialType = (typeof CREDENTIAL_TYPES)[number];
 
+export const CREDENTIAL_STATUSES = ['OK', 'FAILING'] as const;
+export type CredentialStatus = (typeof CREDENTIAL_STATUSES)[number];
+
 /** What anybody with scope `read` may see of a credential: never the secret. */
 export interface Credential {
   id: Uuid;
@@ -14,6 +17,9 @@ export interface Credential {
   fingerprint: string;
   /** Certificates only. */
   expiresAt: Date | null;
+  status: CredentialStatus;
+  /** What the provider said, when it is FAILING. */
+  statusReason: string | null;
   createdAt: Date;
   updatedAt: Date;
 }
@@ -23,5 +29,4 @@ export function providerOfCredential(type: CredentialType): ProviderKind {
   return type === 'FCM' ? 'FCM' : 'APN';
 }
 
-export const MAX_APPS_PER_ACCOUNT = 10;
 export const MAX_CREDENTIALS_PER_APP = 10;

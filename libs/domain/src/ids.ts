@@ -50,7 +50,22 @@ export function formatAccountId(id: Uuid): string {
 
 /** @returns the UUID, or null when the text is no account id. */
 export function parseAccountId(text: string): Uuid | null {
-  const hex = /^AC([0-9a-fA-F]{32})$/.exec(text)?.[1]?.toLowerCase();
+  return parseSid('AC', text);
+}
+
+/** `SK` + 32 hex digits. */
+export function formatApiKeyId(id: Uuid): string {
+  return 'SK' + id.replaceAll('-', '');
+}
+
+/** @returns the UUID, or null when the text is no API key id. */
+export function parseApiKeyId(text: string): Uuid | null {
+  return parseSid('SK', text);
+}
+
+function parseSid(prefix: 'AC' | 'SK', text: string): Uuid | null {
+  if (text.length !== 34 || !text.startsWith(prefix)) return null;
+  const hex = /^[0-9a-f]{32}$/.exec(text.slice(2).toLowerCase())?.[0];
   return hex === undefined ? null : hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 

@@ -118,6 +118,159 @@ describe('credentials', () => {
   });
 });
 
+describe('changing credentials', () => {
+  const defaults = async (accountId: string, appName: string) =>
+    (await store.credentials.select(accountId, { appName })).map(({ id }) => id);
+
+  it('moves the default of a type in an App, also when two ask at once', async () => {
+    const accountId = await account();
+    const ids: string[] = [];
+    for (let n = 0; n < 3; n++) {
+      ids.push((await store.credentials.create(accountId, input('a'))).id);
+    }
+    const [first, second, third] = ids as [string, string, string];
+    const apn = await store.credentials.create(accountId, input('a', { credentialType: 'APN' }));
+    expect(await store.credentials.setDefault(accountId, second, true)).toBe(true);
+    expect(new Set(await defaults(accountId, 'a'))).toEqual(new Set([second, apn.id]));
+    expect(await store.credentials.setDefault(accountId, first, false)).toBe(true);
+    await expect(store.credentials.setDefault(accountId, second, false)).rejects.toThrow(Conflict);
+    for (let round = 0; round < 5; round++) {
+      await Promise.all(
+        [first, third].map((id) => store.credentials.setDefault(accountId, id, true)),
+      );
+      expect(await defaults(accountId, 'a')).toHaveLength(2);
+    }
+    expect(await store.credentials.setDefault(await account(), first, true)).toBe(false);
+  });
+
+  it('hands the default to the newest of its type when it is deleted', async () => {
+    const accountId = await account();
+    const first = await store.credentials.create(accountId, input('a'));
+    await store.credentials.create(accountId, input('a'));
+    const newest = await store.credentials.create(accountId, input('a'));
+    const apn = await store.credentials.create(accountId, input('a', { credentialType: 'APN' }));
+    expect(await store.credentials.delete(await account(), first.id)).toBe(false);
+    expect(await store.credentials.delete(accountId, first.id)).toBe(true);
+    expect(await store.credentials.delete(accountId, first.id)).toBe(false);
+    expect(new Set(await defaults(accountId, 'a'))).toEqual(new Set([newest.id, apn.id]));
+    expect(await store.credentials.find(accountId, first.id)).toBeNull();
+    expect(await store.credentials.open(accountId, first.id)).toBeNull();
+    expect(await store.credentials.setDefault(accountId, first.id, true)).toBe(false);
+    const [row] = await store.db.query<{ bytes: number }>(
+      'SELECT length(sealed) AS bytes FROM credentials WHERE id = $1',
+      [first.id],
+    );
+    expect(row).toEqual({ bytes: 0 });
+  });
+
+  it('deletes the App with its last credential, and makes it anew', async () => {
+    const accountId = await account();
+    const only = await store.credentials.create(accountId, input('a'));
+    const other = await store.credentials.create(accountId, input('b'));
+    await store.credentials.delete(accountId, only.id);
+    expect(await store.apps.find(accountId, 'a')).toBeNull();
+    // No App becomes the default by itself: its users would get what was meant for others.
+    expect(await store.credentials.select(accountId, { defaultApp: true })).toEqual([]);
+    expect((await store.apps.find(accountId, 'b'))?.isDefault).toBe(false);
+    await store.credentials.delete(accountId, other.id);
+    const again = await store.credentials.create(accountId, input('a'));
+    expect(await store.apps.find(accountId, 'a')).toMatchObject({
+      isDefault: true,
+      defaultCredentials: [{ credentialType: 'FCM', credentialId: again.id }],
+    });
+  });
+
+  it('an App never loses a credential that is created while its last one is deleted', async () => {
+    const accountId = await account();
+    for (let round = 0; round < 10; round++) {
+      const last = await store.credentials.create(accountId, input('a'));
+      const [created] = await Promise.all([
+        store.credentials.create(accountId, input('a')),
+        store.credentials.delete(accountId, last.id),
+      ]);
+      expect(await defaults(accountId, 'a')).toEqual([created.id]);
+      await store.credentials.delete(accountId, created.id);
+    }
+  });
+
+  it('makes room for others by deletion, and a place in a full account', async () => {
+    const accountId = await account();
+    const ids: string[] = [];
+    for (let n = 0; n < 10; n++) {
+      ids.push((await store.credentials.create(accountId, input('a'))).id);
+    }
+    await store.credentials.delete(accountId, ids[0]!);
+    await store.credentials.create(accountId, input('a'));
+    await expect(store.credentials.create(accountId, input('a'))).rejects.toThrow(Conflict);
+  });
+
+  it('rotates a secret in place: a new version, everything else stays', async () => {
+    const accountId = await account();
+    const before = await store.credentials.create(accountId, input('a'));
+    const expiresAt = new Date('2030-01-01T00:00:00Z');
+    const content = { secret: { privateKey: 'NEW' }, fingerprint: 'cd', expiresAt };
+    expect(await store.credentials.rotate(await account(), before.id, content)).toBe(false);
+    expect(await store.credentials.rotate(accountId, before.id, content)).toBe(true);
+    expect(await store.credentials.open(accountId, before.id)).toEqual({
+      id: before.id,
+      version: 2,
+      credentialType: 'FCM',
+      secret: { privateKey: 'NEW' },
+    });
+    expect(await store.credentials.find(accountId, before.id)).toEqual({
+      ...before,
+      fingerprint: 'cd',
+      expiresAt,
+      updatedAt: expect.any(Date),
+    });
+    await store.credentials.delete(accountId, before.id);
+    expect(await store.credentials.rotate(accountId, before.id, content)).toBe(false);
+  });
+});
+
+describe('Apps', () => {
+  it('move the default mark, also when two ask at once', async () => {
+    const accountId = await account();
+    for (const name of ['a', 'b', 'c']) await store.credentials.create(accountId, input(name));
+    const isDefault = async () => {
+      const { items } = await store.apps.list(
+        accountId,
+        { isDefault: true },
+        { limit: 9, before: null },
+      );
+      return items.map(({ name }) => name);
+    };
+    expect(await isDefault()).toEqual(['a']);
+    expect(await store.apps.setDefault(accountId, 'b', true)).toBe(true);
+    expect(await isDefault()).toEqual(['b']);
+    await expect(store.apps.setDefault(accountId, 'b', false)).rejects.toThrow(Conflict);
+    expect(await store.apps.setDefault(accountId, 'a', false)).toBe(true);
+    for (let round = 0; round < 5; round++) {
+      await Promise.all(['a', 'c'].map((name) => store.apps.setDefault(accountId, name, true)));
+      expect(await isDefault()).toHaveLength(1);
+    }
+    expect(await store.apps.setDefault(await account(), 'a', true)).toBe(false);
+  });
+});
+
+describe('API keys', () => {
+  it('are found by anybody who authenticates, and by their account only otherwise', async () => {
+    const [accountId, other] = [await account(), await account()];
+    const secretHash = Buffer.alloc(32, 5);
+    const key = await store.apiKeys.create(accountId, { name: 'k', scopes: ['send'], secretHash });
+    expect(await store.apiKeys.findApiKey(key.id)).toEqual({
+      accountId,
+      scopes: ['send'],
+      secretHash,
+    });
+    expect(await store.apiKeys.find(accountId, key.id)).toEqual(key);
+    expect(await store.apiKeys.find(other, key.id)).toBeNull();
+    expect(await store.apiKeys.delete(other, key.id)).toBe(false);
+    expect(await store.apiKeys.delete(accountId, key.id)).toBe(true);
+    expect(await store.apiKeys.findApiKey(key.id)).toBeNull();
+  });
+});
+
 describe('the role of the service', () => {
   it('reads and writes rows only', async () => {
     for (const ddl of [

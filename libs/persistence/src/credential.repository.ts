@@ -8,9 +8,19 @@ import {
   type CredentialType,
   type Uuid,
 } from '@app/domain';
+import { lockAccount } from './account-lock.js';
 import { orUnavailable, type Database } from './database.js';
-import type { Credential as CredentialRow } from './generated/client.js';
-import type { CredentialSelector, NewCredential } from './ports.js';
+import type { Credential as CredentialRow, Prisma } from './generated/client.js';
+import { idRange } from './operation.repository.js';
+import { pageOf } from './paging.js';
+import type {
+  CredentialContent,
+  CredentialFilter,
+  CredentialSelector,
+  NewCredential,
+  Page,
+  PageRequest,
+} from './ports.js';
 import type { SecretBox } from './secret-box.js';
 
 /** An opened credential, for the worker's eyes only. */
@@ -41,15 +51,14 @@ export class CredentialRepository {
     const sealed = this.box.seal(JSON.stringify(input.secret), place(accountId, id));
     return orUnavailable(() =>
       this.db.prisma.$transaction(async (tx) => {
-        // Two creations of one account take turns: limits and defaults are read before they are set.
-        await tx.$queryRaw`SELECT 1 FROM accounts WHERE id = ${accountId}::uuid FOR UPDATE`;
+        await lockAccount(tx, accountId);
         const apps = await tx.app.findMany({ where: { accountId }, select: { name: true } });
         if (!apps.some(({ name }) => name === input.appName)) {
           if (apps.length >= MAX_APPS_PER_ACCOUNT) {
             throw new Conflict(`The account has ${MAX_APPS_PER_ACCOUNT} Apps, which is the limit.`);
           }
           await tx.app.create({
-            data: { accountId, name: input.appName, isDefault: apps.length === 0 },
+            data: { accountId, name: input.appName, id: newId(), isDefault: apps.length === 0 },
           });
         }
         const inApp = { accountId, appName: input.appName, deletedAt: null };
@@ -92,6 +101,112 @@ export class CredentialRepository {
       this.db.prisma.credential.findFirst({ where: { id, accountId, deletedAt: null } }),
     );
     return row === null ? null : toCredential(row);
+  }
+
+  /** Newest first. */
+  async list(
+    accountId: Uuid,
+    filter: CredentialFilter,
+    page: PageRequest,
+  ): Promise<Page<Credential>> {
+    const { appName, credentialType, isDefault } = filter;
+    const [from, to] = idRange(filter);
+    const bounds: Prisma.CredentialWhereInput[] = [
+      ...(page.before === null ? [] : [{ id: { lt: page.before } }]),
+      ...(from === null ? [] : [{ id: { gte: from } }]),
+      ...(to === null ? [] : [{ id: { lt: to } }]),
+    ];
+    const rows = await orUnavailable(() =>
+      this.db.prisma.credential.findMany({
+        where: {
+          accountId,
+          deletedAt: null,
+          AND: bounds,
+          ...(appName === undefined ? {} : { appName }),
+          ...(credentialType === undefined ? {} : { credentialType }),
+          ...(isDefault === undefined ? {} : { isDefault }),
+        },
+        orderBy: { id: 'desc' },
+        take: page.limit + 1,
+      }),
+    );
+    return pageOf(rows, page.limit, toCredential);
+  }
+
+  /**
+   * Makes this the default of its type in its App, or says that it is not.
+   *
+   * @returns false when there is no such credential.
+   * @throws Conflict for `false` on the default: the mark only moves by setting it elsewhere.
+   */
+  async setDefault(accountId: Uuid, id: Uuid, isDefault: boolean): Promise<boolean> {
+    return orUnavailable(() =>
+      this.db.prisma.$transaction(async (tx) => {
+        await lockAccount(tx, accountId);
+        const row = await tx.credential.findFirst({ where: { accountId, id, deletedAt: null } });
+        if (row === null) return false;
+        if (row.isDefault === isDefault) return true;
+        if (!isDefault) {
+          throw new Conflict(
+            `This is the default ${row.credentialType} credential of its App: make another one the default instead.`,
+          );
+        }
+        await moveDefault(tx, row);
+        return true;
+      }),
+    );
+  }
+
+  /**
+   * Replaces the secret in place. What is being sent finishes on the old one; workers look at the
+   * row again within seconds and see a new version.
+   *
+   * @returns false when there is no such credential.
+   */
+  async rotate(accountId: Uuid, id: Uuid, content: CredentialContent): Promise<boolean> {
+    const { secret, fingerprint, expiresAt } = content;
+    const sealed = this.box.seal(JSON.stringify(secret), place(accountId, id));
+    const { count } = await orUnavailable(() =>
+      this.db.prisma.credential.updateMany({
+        where: { accountId, id, deletedAt: null },
+        data: { sealed, fingerprint, expiresAt, version: { increment: 1 }, updatedAt: new Date() },
+      }),
+    );
+    return count > 0;
+  }
+
+  /**
+   * Forgets the secret; the row stays, since pushes name it. Of the others of its type in the App the
+   * newest becomes the default after it. The last credential takes its App with it: registrations can
+   * no longer be seen from then on, the sweep removes their rows.
+   *
+   * @returns false when there is no such credential.
+   */
+  async delete(accountId: Uuid, id: Uuid): Promise<boolean> {
+    return orUnavailable(() =>
+      this.db.prisma.$transaction(async (tx) => {
+        await lockAccount(tx, accountId);
+        const row = await tx.credential.findFirst({ where: { accountId, id, deletedAt: null } });
+        if (row === null) return false;
+        const now = new Date();
+        await tx.credential.update({
+          where: { id },
+          data: { deletedAt: now, updatedAt: now, isDefault: false, sealed: new Uint8Array() },
+        });
+        const { appName: name } = row;
+        const left = await tx.credential.findMany({
+          where: { accountId, appName: name, deletedAt: null },
+          orderBy: { id: 'desc' },
+        });
+        const heir = left.find(({ credentialType }) => credentialType === row.credentialType);
+        if (row.isDefault && heir !== undefined) await moveDefault(tx, heir);
+        if (left.length === 0) {
+          const app = await tx.app.delete({ where: { accountId_name: { accountId, name } } });
+          await tx.deletedApp.create({ data: { id: app.id, accountId } });
+        }
+        return true;
+      }),
+    );
   }
 
   /**
@@ -140,6 +255,17 @@ export class CredentialRepository {
   }
 }
 
+/** Under the account's lock: at most one default of a type in an App. */
+async function moveDefault(tx: Prisma.TransactionClient, to: CredentialRow): Promise<void> {
+  const { id, accountId, appName, credentialType } = to;
+  const updatedAt = new Date();
+  await tx.credential.updateMany({
+    where: { accountId, appName, credentialType, deletedAt: null, isDefault: true },
+    data: { isDefault: false, updatedAt },
+  });
+  await tx.credential.update({ where: { id }, data: { isDefault: true, updatedAt } });
+}
+
 /** Associated data of a sealed credential: it opens in its own row only. */
 function place(accountId: Uuid, credentialId: Uuid): string {
   return `credential:${accountId}:${credentialId}`;
@@ -153,6 +279,8 @@ function toCredential(row: CredentialRow): Credential {
     isDefault: row.isDefault,
     fingerprint: row.fingerprint,
     expiresAt: row.expiresAt,
+    status: 'OK',
+    statusReason: null,
     createdAt: instantOfId(row.id),
     updatedAt: row.updatedAt,
   };

@@ -1,9 +1,11 @@
 export { AccountRepository } from './account.repository.js';
+export { ApiKeyRepository } from './api-key.repository.js';
 export {
   ApnsTokenRepository,
   type ApnsTokenKey,
   type SignedToken,
 } from './apns-token.repository.js';
+export { AppRepository } from './app.repository.js';
 export { CredentialRepository, type OpenedCredential } from './credential.repository.js';
 export { Database, type DatabaseOptions } from './database.js';
 export {
@@ -14,6 +16,7 @@ export {
   type NotClaimed,
   type PushSettlement,
 } from './delivery.repository.js';
+export { DeviceRepository } from './device.repository.js';
 export { DispatchListener, DispatchSignal } from './dispatch-signal.js';
 export {
   DispatchRepository,
@@ -28,3 +31,4 @@ export * from './ports.js';
 export { PushNotificationRepository } from './push-notification.repository.js';
 export { SecretBox, type EncryptionKey } from './secret-box.js';
 export { SweepPass, SweepRepository, type LostPush } from './sweep.repository.js';
+export { UserRepository } from './user.repository.js';

@@ -8,6 +8,7 @@ import type {
   PushNotification,
   PushStatus,
   PushTarget,
+  Scope,
   Uuid,
 } from '@app/domain';
 
@@ -63,6 +64,61 @@ export interface NewCredential {
   expiresAt: Date | null;
 }
 
+/** What takes the place of a credential's secret. */
+export type CredentialContent = Pick<NewCredential, 'secret' | 'fingerprint' | 'expiresAt'>;
+
+export interface CredentialFilter {
+  appName?: string | undefined;
+  credentialType?: CredentialType | undefined;
+  isDefault?: boolean | undefined;
+  /** Inclusive, on createdAt. */
+  startDate?: Date | undefined;
+  endDate?: Date | undefined;
+}
+
+export interface AppFilter {
+  isDefault?: boolean | undefined;
+  /** Inclusive, on createdAt. */
+  startDate?: Date | undefined;
+  endDate?: Date | undefined;
+}
+
+export interface NewDevice {
+  appName: string;
+  provider: ProviderKind;
+  token: string;
+  /** Absent: whoever has the token, else a new user. */
+  userId?: Uuid | undefined;
+}
+
+/** A device as a send reads it. */
+export interface Device {
+  id: Uuid;
+  provider: ProviderKind;
+  token: string;
+  /** The last time that the app registered it. */
+  registeredAt: Date;
+}
+
+export interface DeviceFilter {
+  userId: Uuid;
+  appName?: string | undefined;
+}
+
+export interface NewApiKey {
+  name: string;
+  scopes: readonly Scope[];
+  /** SHA-256 of a long random value. */
+  secretHash: Buffer;
+}
+
+/** An API key as authentication needs it. */
+export interface StoredApiKey {
+  accountId: Uuid;
+  scopes: Scope[];
+  secretHash: Buffer;
+}
+
 /** A push with what it takes to render it. */
 export interface PushNotificationWithContent {
   push: PushNotification;
@@ -78,6 +134,11 @@ export interface AccountFinder {
   findTokenHash(accountId: Uuid): Promise<Buffer | null>;
   /** Makes the account if absent; an existing one gets this token hash. */
   ensure(accountId: Uuid, tokenHash: Buffer): Promise<void>;
+}
+
+export interface ApiKeyFinder {
+  /** The only finder without an account: the key tells which one it is. */
+  findApiKey(id: Uuid): Promise<StoredApiKey | null>;
 }
 
 export type { Credential, Operation };

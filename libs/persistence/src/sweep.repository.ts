@@ -109,6 +109,29 @@ export class SweepPass {
     );
     return rows.length;
   }
+
+  /**
+   * Removes registrations of a deleted App, ≤ `limit` of one App, with their devices.
+   *
+   * @returns how many were removed.
+   */
+  async dropRegistrations(limit: number): Promise<number> {
+    const { rows } = await this.client.query<{ id: Uuid; account_id: Uuid }>(
+      'SELECT id, account_id FROM deleted_apps ORDER BY id LIMIT 1',
+    );
+    const [app] = rows;
+    if (app === undefined) return 0;
+    const { rowCount } = await this.client.query(
+      `DELETE FROM device_registrations WHERE id IN (
+         SELECT id FROM device_registrations WHERE account_id = $1 AND app_id = $2 LIMIT $3)`,
+      [app.account_id, app.id, limit],
+    );
+    const dropped = rowCount ?? 0;
+    // Nobody can add to a deleted App.
+    if (dropped < limit)
+      await this.client.query('DELETE FROM deleted_apps WHERE id = $1', [app.id]);
+    return dropped;
+  }
 }
 
 export class SweepRepository {

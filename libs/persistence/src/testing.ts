@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { newId, type PushTarget, type Uuid } from '@app/domain';
 import { AccountRepository } from './account.repository.js';
+import { ApiKeyRepository } from './api-key.repository.js';
+import { AppRepository } from './app.repository.js';
 import { CredentialRepository } from './credential.repository.js';
 import { Database } from './database.js';
 import {
@@ -8,18 +10,24 @@ import {
   type ClaimedPush,
   type PushSettlement,
 } from './delivery.repository.js';
+import { DeviceRepository } from './device.repository.js';
 import { DispatchRepository, type Dispatch, type DispatchLane } from './dispatch.repository.js';
 import { OperationRepository } from './operation.repository.js';
 import { PushNotificationRepository } from './push-notification.repository.js';
 import type { NewOperation } from './ports.js';
 import { SecretBox } from './secret-box.js';
 import { SweepRepository } from './sweep.repository.js';
+import { UserRepository } from './user.repository.js';
 
 /** Everything of this library over one migrated database, for its own tests. */
 export class Store {
   readonly db: Database;
   readonly accounts: AccountRepository;
+  readonly apps: AppRepository;
+  readonly apiKeys: ApiKeyRepository;
   readonly credentials: CredentialRepository;
+  readonly devices: DeviceRepository;
+  readonly users: UserRepository;
   readonly operations: OperationRepository;
   readonly pushes: PushNotificationRepository;
   readonly deliveries: DeliveryRepository;
@@ -31,6 +39,10 @@ export class Store {
     const box = new SecretBox([{ id: 'k1', key: Buffer.alloc(32, 1) }]);
     this.accounts = new AccountRepository(this.db);
     this.credentials = new CredentialRepository(this.db, box, window);
+    this.apps = new AppRepository(this.db);
+    this.apiKeys = new ApiKeyRepository(this.db);
+    this.devices = new DeviceRepository(this.db);
+    this.users = new UserRepository(this.db);
     this.operations = new OperationRepository(this.db);
     this.pushes = new PushNotificationRepository(this.db);
     this.deliveries = new DeliveryRepository(this.db);

@@ -35,8 +35,8 @@ export function errorsPage(): string {
 
 const REQUESTS = [
   [70002, 400, 'The request breaks the contract; `errors` names every fault.'],
-  [20003, 401, 'Account id or auth token is missing or wrong.'],
-  [20403, 403, 'The key lacks the needed scope.'],
+  [20003, 401, 'Account id or auth token, or API key or its secret, is missing or wrong.'],
+  [20403, 403, 'The API key lacks the scope that the endpoint needs.'],
   [20404, 404, 'There is no such resource in this account, or no such path.'],
   [20409, 409, 'A limit is reached, or the state of the resource does not allow it.'],
   [20413, 413, 'The body is larger than 10 MB.'],

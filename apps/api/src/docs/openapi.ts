@@ -8,7 +8,8 @@ export function openApiOf(app: INestApplication): OpenAPIObject {
   const config = new DocumentBuilder()
     .setTitle('Fanfare')
     .setDescription(
-      'Self-hosted push gateway for FCM and APNs. Basic auth: account id and auth token.',
+      'Self-hosted push gateway for FCM and APNs. Basic auth: account id and auth token, or API key ' +
+        'and its secret; `x-scope` of an operation says which scope a key needs for it.',
     )
     .setVersion('1')
     .addBasicAuth({ type: 'http', scheme: 'basic' }, 'basic')

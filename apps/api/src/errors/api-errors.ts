@@ -4,7 +4,7 @@ import { ApiResponse } from '@nestjs/swagger';
 
 const MEANINGS = {
   400: 'The request breaks the contract; every fault is named.',
-  401: 'Account id or auth token is missing or wrong.',
+  401: 'Id or secret is missing or wrong.',
   404: 'No such resource in this account.',
   409: 'The state of the resource does not allow it.',
   413: 'The body is larger than 10 MB.',

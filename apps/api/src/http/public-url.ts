@@ -10,7 +10,12 @@ export class PublicUrl {
 
   /** @param path below `/v1/PushNotifications`. */
   of(path: string): string {
+    return this.underVersion(`PushNotifications/${path}`);
+  }
+
+  /** @param path below `/v1`. */
+  underVersion(path: string): string {
     if (this.base === undefined) throw new Error('Nobody said which port is listened on.');
-    return `${this.base}/v1/PushNotifications/${path}`;
+    return `${this.base}/v1/${path}`;
   }
 }

@@ -5,7 +5,7 @@ import type { Fault, Uuid } from '@app/domain';
 import type { Page, PageRequest } from '@app/persistence';
 import type { PagePlace, PageTokens } from './page-tokens.js';
 
-type FilterValue = string | Date | undefined;
+type FilterValue = string | boolean | Date | undefined;
 
 /** The query of a list, validated: filters and the two parameters of paging. */
 export type ListQuery = { pageSize?: number | undefined; pageToken?: string | undefined } & Record<
@@ -21,6 +21,7 @@ export interface Listing<F> {
 }
 
 const DATES = ['startDate', 'endDate'];
+const BOOLEANS = ['isDefault'];
 
 /**
  * What a list request asks for: with a page token its filters are those of the token, and naming
@@ -68,16 +69,16 @@ function toText(filters: Record<string, FilterValue>): Record<string, string> {
     Object.entries(filters).flatMap(([name, value]) =>
       value === undefined
         ? []
-        : [[name, value instanceof Date ? value.toISOString() : value] as const],
+        : [[name, value instanceof Date ? value.toISOString() : String(value)] as const],
     ),
   );
 }
 
-function fromText(filters: Record<string, string>): Record<string, string | Date> {
+function fromText(filters: Record<string, string>): Record<string, FilterValue> {
   return Object.fromEntries(
-    Object.entries(filters).map(([name, value]) => [
-      name,
-      DATES.includes(name) ? new Date(value) : value,
-    ]),
+    Object.entries(filters).map(([name, value]): [string, FilterValue] => {
+      if (DATES.includes(name)) return [name, new Date(value)];
+      return [name, BOOLEANS.includes(name) ? value === 'true' : value];
+    }),
   );
 }

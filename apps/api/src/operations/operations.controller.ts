@@ -3,7 +3,8 @@ import type { Uuid } from '@app/domain';
 import { OperationRepository } from '@app/persistence';
 import { Controller, Get, Param, Query } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
-import { AccountId } from '../auth/account-id.js';
+import { AccountId } from '../auth/authentication.js';
+import { NeedsScope } from '../auth/needs-scope.js';
 import { ApiErrors } from '../errors/api-errors.js';
 import { idFromPath, notFound } from '../http/id-from-path.js';
 import { listing } from '../lists/listing.js';
@@ -18,6 +19,7 @@ export class OperationsController {
   ) {}
 
   @Get()
+  @NeedsScope('read')
   @ApiOperation({ operationId: 'listOperations', summary: 'Operations, newest first' })
   @ApiResponse({ status: 200, description: 'A page.', standardSchema: OperationList })
   @ApiErrors(400)
@@ -31,6 +33,7 @@ export class OperationsController {
   }
 
   @Get(':operationId')
+  @NeedsScope('read')
   @ApiOperation({ operationId: 'fetchOperation', summary: 'One operation and how far it is' })
   @ApiResponse({ status: 200, description: 'The operation.', standardSchema: Operation })
   @ApiErrors(400, 404)

@@ -9,6 +9,8 @@ const credential = (id: string, credentialType: CredentialType, appName = 'shop'
   isDefault: true,
   fingerprint: '',
   expiresAt: null,
+  status: 'OK',
+  statusReason: null,
   createdAt: new Date(0),
   updatedAt: new Date(0),
 });

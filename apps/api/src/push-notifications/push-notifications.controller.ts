@@ -14,7 +14,8 @@ import { PushNotificationRepository } from '@app/persistence';
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { AccountId } from '../auth/account-id.js';
+import { AccountId } from '../auth/authentication.js';
+import { NeedsScope } from '../auth/needs-scope.js';
 import { ApiErrors } from '../errors/api-errors.js';
 import { idFromPath, notFound } from '../http/id-from-path.js';
 import { PublicUrl } from '../http/public-url.js';
@@ -35,6 +36,7 @@ export class PushNotificationsController {
 
   @Post()
   @HttpCode(202)
+  @NeedsScope('send')
   @ApiOperation({
     operationId: 'sendPushNotifications',
     summary: 'Send to up to 10,000 recipients',
@@ -55,6 +57,7 @@ export class PushNotificationsController {
   }
 
   @Get()
+  @NeedsScope('read')
   @ApiOperation({ operationId: 'listPushNotifications', summary: 'Pushes, newest first' })
   @ApiResponse({ status: 200, description: 'A page.', standardSchema: PushNotificationList })
   @ApiErrors(400)
@@ -71,6 +74,7 @@ export class PushNotificationsController {
   }
 
   @Get(':pushNotificationId')
+  @NeedsScope('read')
   @ApiOperation({ operationId: 'fetchPushNotification', summary: 'One push, rendered' })
   @ApiResponse({ status: 200, description: 'The push.', standardSchema: PushNotificationDetail })
   @ApiErrors(400, 404)
