@@ -10,6 +10,8 @@ export interface ClientCertificate {
   topic: string | undefined;
 }
 
+const PROBE_MS = 1_000;
+
 /** One TLS connection to one of the servers. */
 export class Connection {
   readonly openedAt = Date.now();
@@ -53,6 +55,15 @@ export class Connection {
   leave(lastStream: number): void {
     this.leaving = true;
     this.lastStream = lastStream;
+  }
+
+  /** Ends the connection of a peer that has gone. */
+  probe(): void {
+    if (this.session === undefined || this.session.destroyed) return;
+    const timer = setTimeout(() => this.socket.destroy(), PROBE_MS).unref();
+    this.session.ping((error) => {
+      if (error === null) clearTimeout(timer);
+    });
   }
 
   /** GOAWAY after the requests that are here; nothing when one has been said. */

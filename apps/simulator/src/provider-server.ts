@@ -103,9 +103,12 @@ export class ProviderServer {
   behave(next: ServerBehaviour): void {
     const before = this.behaviour;
     this.behaviour = next;
-    // What a black hole has held for so long never comes through, and nobody waits for it any more.
-    if (next.down || (before.blackHole && !next.blackHole)) this.cut();
-    else if (next.blackHole) for (const socket of this.sockets) stopReading(socket);
+    if (next.down) this.cut();
+    if (next.blackHole !== before.blackHole) {
+      for (const socket of this.sockets) setReading(socket, !next.blackHole);
+      // Of who has gone meanwhile not even the end may be left to read.
+      if (!next.blackHole) for (const connection of this.connections) connection.probe();
+    }
     if (next.maxConcurrentStreams !== before.maxConcurrentStreams) {
       for (const connection of this.connections) {
         if (!this.options.apns || connection.authenticated) {
@@ -155,7 +158,7 @@ export class ProviderServer {
     socket.on('error', ignore);
     socket.setNoDelay(true);
     this.tls.emit('connection', socket);
-    if (this.behaviour.blackHole) stopReading(socket);
+    if (this.behaviour.blackHole) setReading(socket, false);
   }
 
   private greet(socket: TLSSocket): void {
@@ -199,12 +202,15 @@ export class ProviderServer {
 }
 
 /**
- * Stops reading below TLS, where a pause is not noticed by Node's HTTP/2, which reads
+ * Stops or starts reading below TLS, where a pause is not noticed by Node's HTTP/2, which reads
  * straight from the handle and would answer PINGs by itself. There is no public way to do that.
  */
-function stopReading(socket: Socket): void {
-  const { _handle: handle } = socket as unknown as { _handle?: { readStop(): number } | null };
-  handle?.readStop();
+function setReading(socket: Socket, reading: boolean): void {
+  const { _handle: handle } = socket as unknown as {
+    _handle?: { readStart(): number; readStop(): number } | null;
+  };
+  if (reading) handle?.readStart();
+  else handle?.readStop();
 }
 
 function ignore(): void {}
