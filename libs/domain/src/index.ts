@@ -7,3 +7,4 @@ export * from './ids.js';
 export * from './operation.js';
 export * from './push-notification.js';
 export * from './settle.js';
+export * from './transitions.js';
