@@ -26,12 +26,15 @@ export interface Call {
   headers?: Record<string, string>;
 }
 
-/** One account's view of the api. */
+/** One caller's view of the api: an account with its auth token, or an API key with its secret. */
 export interface Client {
   sid: string;
   token: string;
   get(path: string, call?: Call): Promise<Answer>;
   post(path: string, body: unknown, call?: Call): Promise<Answer>;
+  patch(path: string, body: unknown, call?: Call): Promise<Answer>;
+  put(path: string, body: unknown, call?: Call): Promise<Answer>;
+  delete(path: string, call?: Call): Promise<Answer>;
 }
 
 export interface Gateway {
@@ -102,7 +105,7 @@ async function otherAccount(origin: string, url: string): Promise<Client> {
   return clientOf(origin, sid, token);
 }
 
-function clientOf(origin: string, sid: string, token: string): Client {
+export function clientOf(origin: string, sid: string, token: string): Client {
   const authorization = `Basic ${Buffer.from(`${sid}:${token}`).toString('base64')}`;
   const send = async (method: string, path: string, call: Call): Promise<Answer> => {
     const { body, query = {}, headers } = call;
@@ -126,6 +129,9 @@ function clientOf(origin: string, sid: string, token: string): Client {
     token,
     get: (path, call = {}) => send('GET', path, call),
     post: (path, body, call = {}) => send('POST', path, { ...call, body }),
+    patch: (path, body, call = {}) => send('PATCH', path, { ...call, body }),
+    put: (path, body, call = {}) => send('PUT', path, { ...call, body }),
+    delete: (path, call = {}) => send('DELETE', path, call),
   };
 }
 

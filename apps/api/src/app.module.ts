@@ -3,16 +3,20 @@ import { Global, Module } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import {
   AccountRepository,
+  CancelRepository,
   CredentialRepository,
   Database,
   DispatchSignal,
+  OperationErrorsRepository,
   OperationRepository,
   PushNotificationRepository,
+  RedriveRepository,
   SecretBox,
 } from '@app/persistence';
 import type { EncryptionKey, Logger } from '@app/platform';
 import { LoggerModule } from 'nestjs-pino';
 import { Authenticator } from './auth/authenticator.js';
+import { CommandsModule } from './commands/commands.module.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
 import { ErrorFilter } from './errors/error.filter.js';
 import { HealthModule } from './health/health.module.js';
@@ -45,6 +49,9 @@ export class AppModule {
       { provide: CredentialRepository, useValue: credentials },
       { provide: OperationRepository, useValue: new OperationRepository(database) },
       { provide: PushNotificationRepository, useValue: new PushNotificationRepository(database) },
+      { provide: CancelRepository, useValue: new CancelRepository(database) },
+      { provide: RedriveRepository, useValue: new RedriveRepository(database) },
+      { provide: OperationErrorsRepository, useValue: new OperationErrorsRepository(database) },
       { provide: DispatchSignal, useValue: new DispatchSignal(database) },
       { provide: Authenticator, useValue: authenticator },
       { provide: PageTokens, useValue: new PageTokens(encryptionKeys) },
@@ -55,6 +62,7 @@ export class AppModule {
       imports: [
         LoggerModule.forRoot(requestLogging(parts.logger)),
         OperationsModule,
+        CommandsModule,
         CredentialsModule,
         PushNotificationsModule,
         HealthModule,

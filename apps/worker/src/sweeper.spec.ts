@@ -21,6 +21,7 @@ function make(given: {
     rewindAll: () => note('rewindAll', 2),
     closeParts: () => note('closeParts', undefined),
     lostPushes: () => note('lostPushes', given.lost ?? []),
+    forgetKeys: () => note('forgetKeys', undefined),
     auditWindows: () => note('auditWindows', given.wrong ?? 0),
   };
   const sweeper = new Sweeper(

@@ -21,6 +21,7 @@ export type SweepRule = 'queue-lost' | 'push-lost' | 'window-wrong';
 
 const LOST_LIMIT = 1_000;
 const CLOSE_LIMIT = 10_000;
+const FORGET_LIMIT = 10_000;
 const AUDIT_EVERY = 10;
 const PARTITIONS_EVERY_MS = 3_600_000;
 
@@ -63,6 +64,7 @@ export class Sweeper {
       // Lost rows lie behind the cursors; after a rewind there are none.
       if (!rewound) await this.requeueLost(pass);
       if (this.passes % AUDIT_EVERY === 0) this.fault('window-wrong', await pass.auditWindows());
+      await pass.forgetKeys(FORGET_LIMIT);
     });
     this.passes++;
     if (rewound) this.options.onRewound();
