@@ -79,9 +79,15 @@ describe('cancel of an operation', () => {
     const ids = (await store.dispatchAll('small')).map((push) => push.id);
     const [claim] = await store.claim(ids.slice(0, 1), -1);
     await cancel(id);
-    expect(await store.deliveries.claim(ids, 1_000)).toEqual([{ state: 'over' }, { state: 'over' }]);
+    expect(await store.deliveries.claim(ids, 1_000)).toEqual([
+      { state: 'over' },
+      { state: 'over' },
+    ]);
     await store.settle([claim!]);
-    expect(await statsOf(id)).toMatchObject({ status: 'CANCELED', stats: { canceled: 2, sent: 0 } });
+    expect(await statsOf(id)).toMatchObject({
+      status: 'CANCELED',
+      stats: { canceled: 2, sent: 0 },
+    });
   });
 });
 
@@ -97,7 +103,9 @@ describe('cancel of one push', () => {
     await expect(one(first!)).rejects.toThrow(Conflict);
     await expect(one(newId())).rejects.toThrow(NotFound);
     const other = await store.tenant();
-    await expect(store.cancels.cancel(other.accountId, { pushId: first! })).rejects.toThrow(NotFound);
+    await expect(store.cancels.cancel(other.accountId, { pushId: first! })).rejects.toThrow(
+      NotFound,
+    );
   });
 });
 
@@ -111,14 +119,13 @@ describe('races', () => {
       tenant.fcm,
     ]);
     const [push] = await store.idsOf(id);
-    await store.db.query('UPDATE operation_parts SET dispatched_through = $1 WHERE operation_id = $2', [
-      push,
-      id,
-    ]);
-    await blocker.query(
-      'UPDATE credential_windows SET outstanding = 1 WHERE credential_id = $1',
-      [tenant.fcm],
+    await store.db.query(
+      'UPDATE operation_parts SET dispatched_through = $1 WHERE operation_id = $2',
+      [push, id],
     );
+    await blocker.query('UPDATE credential_windows SET outstanding = 1 WHERE credential_id = $1', [
+      tenant.fcm,
+    ]);
     const canceling = cancel(id);
     await waiting(1);
     const dispatching = store.dispatchAll('small');
