@@ -1,11 +1,12 @@
 import { canceled, Conflict, type Uuid } from '@app/domain';
 import type { Database } from './database.js';
-import { lockOperation } from './locks.js';
+import { changeOutstanding } from './delivery.repository.js';
+import { lockOperation, type CommandRow } from './locks.js';
 import type { CommandTarget } from './ports.js';
 
 /**
  * $1 account, $2 operation, $3 its last push, $4 one push or null. A row that somebody else has
- * locked is being claimed: in flight, so passed by. The windows give back what dispatch counted.
+ * locked is being claimed: in flight, so passed by. `freed` is what dispatch had counted.
  */
 const CANCEL = `
 WITH target AS MATERIALIZED (
@@ -30,16 +31,13 @@ WITH target AS MATERIALIZED (
   ) d
   WHERE o.id = $2
 ), freed AS (
-  UPDATE credential_windows w SET outstanding = w.outstanding - d.ended
-  FROM (
-    SELECT q.credential_id, count(*)::int AS ended
-    FROM canceled c JOIN operation_parts q
-      ON q.operation_id = $2 AND q.provider = c.provider AND c.id <= q.dispatched_through
-    WHERE c.was = 'QUEUED' GROUP BY q.credential_id ORDER BY q.credential_id
-  ) d
-  WHERE w.credential_id = d.credential_id
+  SELECT q.credential_id, count(*) AS rows
+  FROM canceled c JOIN operation_parts q
+    ON q.operation_id = $2 AND q.provider = c.provider AND c.id <= q.dispatched_through
+  WHERE c.was = 'QUEUED' GROUP BY q.credential_id
 )
-SELECT count(*)::int AS rows FROM canceled`;
+SELECT (SELECT count(*) FROM canceled)::int AS rows,
+  (SELECT jsonb_object_agg(credential_id, -rows) FROM freed) AS windows`;
 
 export class CancelRepository {
   constructor(private readonly db: Database) {}
@@ -54,16 +52,17 @@ export class CancelRepository {
   async cancel(accountId: Uuid, target: CommandTarget): Promise<number> {
     return this.db.transaction(async (client) => {
       const { id, lastPushId } = await lockOperation(client, accountId, target);
-      const { rows } = await client.query<{ rows: number }>(CANCEL, [
+      const { rows } = await client.query<CommandRow>(CANCEL, [
         accountId,
         id,
         lastPushId,
         'pushId' in target ? target.pushId : null,
       ]);
-      const count = rows[0]?.rows ?? 0;
+      const { rows: count = 0, windows = null } = rows[0] ?? {};
       if (count === 0) {
         throw new Conflict('Nothing is left to cancel: it is over or being sent right now.');
       }
+      await changeOutstanding(client, new Map(Object.entries(windows ?? {})));
       return count;
     });
   }

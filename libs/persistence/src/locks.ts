@@ -31,6 +31,14 @@ export interface LockedOperation {
   lastPushId: Uuid;
 }
 
+/** What a command did. */
+export interface CommandRow {
+  /** Pushes that changed. */
+  rows: number;
+  /** Change of `outstanding` by credential; null when there is none. */
+  windows: Record<Uuid, number> | null;
+}
+
 /**
  * Locks the operation of a command, with its parts.
  *

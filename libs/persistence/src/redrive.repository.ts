@@ -1,14 +1,15 @@
 import { Conflict, redriven, type Uuid } from '@app/domain';
-import type { PoolClient } from 'pg';
+import type { PoolClient, QueryResultRow } from 'pg';
 import type { Database } from './database.js';
+import { changeOutstanding } from './delivery.repository.js';
 import { findDone, TAKE_KEY, type Run } from './idempotency.js';
-import { lockOperation } from './locks.js';
+import { lockOperation, type CommandRow } from './locks.js';
 import type { CommandTarget, Done, Once } from './ports.js';
 
 /**
  * $1 account, $2 operation, $3 its last push, $4 one push or null. The cursors go back to below the
- * lowest of the rows, and the windows give back what had been counted above that; all of it is read
- * from before the rows change, since a statement sees one snapshot.
+ * lowest of the rows, and `uncounted` is what dispatch had counted above that; all of it is read from
+ * before the rows change, since a statement sees one snapshot.
  */
 const REDRIVE = `
 WITH target AS MATERIALIZED (
@@ -18,15 +19,11 @@ WITH target AS MATERIALIZED (
 ), lowest AS (
   SELECT DISTINCT ON (provider) provider, id FROM target ORDER BY provider, id
 ), uncounted AS (
-  UPDATE credential_windows w SET outstanding = w.outstanding - d.rows
-  FROM (
-    SELECT q.credential_id, count(*)::int AS rows
-    FROM lowest l JOIN operation_parts q ON q.operation_id = $2 AND q.provider = l.provider
-    JOIN push_notifications p ON p.operation_id = $2 AND p.provider = l.provider AND p.status = 'QUEUED'
-      AND p.id > l.id AND p.id <= q.dispatched_through AND p.id > $2 AND p.id <= $3
-    GROUP BY q.credential_id ORDER BY q.credential_id
-  ) d
-  WHERE w.credential_id = d.credential_id
+  SELECT q.credential_id, count(*) AS rows
+  FROM lowest l JOIN operation_parts q ON q.operation_id = $2 AND q.provider = l.provider
+  JOIN push_notifications p ON p.operation_id = $2 AND p.provider = l.provider AND p.status = 'QUEUED'
+    AND p.id > l.id AND p.id <= q.dispatched_through AND p.id > $2 AND p.id <= $3
+  GROUP BY q.credential_id
 ), rewound AS (
   UPDATE operation_parts q
   SET pending = true,
@@ -50,7 +47,8 @@ WITH target AS MATERIALIZED (
     completed_at = CASE WHEN d.rows > 0 THEN NULL ELSE o.completed_at END
   FROM (SELECT count(*) AS rows FROM redriven) d WHERE o.id = $2
 )
-SELECT count(*)::int AS rows FROM redriven`;
+SELECT (SELECT count(*) FROM redriven)::int AS rows,
+  (SELECT jsonb_object_agg(credential_id, -rows) FROM uncounted) AS windows`;
 
 export class RedriveRepository {
   constructor(private readonly db: Database) {}
@@ -67,13 +65,15 @@ export class RedriveRepository {
       const done = once === undefined ? null : await takeKey(client, accountId, once, id);
       if (done !== null) return done;
       const operation = await lockOperation(client, accountId, target);
-      const { rows } = await client.query<{ rows: number }>(REDRIVE, [
+      const { rows } = await client.query<CommandRow>(REDRIVE, [
         accountId,
         operation.id,
         operation.lastPushId,
         'pushId' in target ? id : null,
       ]);
-      if ((rows[0]?.rows ?? 0) === 0) throw new Conflict('Nothing of it has failed.');
+      const { rows: count = 0, windows = null } = rows[0] ?? {};
+      if (count === 0) throw new Conflict('Nothing of it has failed.');
+      await changeOutstanding(client, new Map(Object.entries(windows ?? {})));
       return { id, replayed: false };
     });
   }
@@ -86,7 +86,8 @@ async function takeKey(
   once: Once,
   resourceId: Uuid,
 ): Promise<Done | null> {
-  const run: Run = async (text, values) => (await client.query<never>(text, values)).rows;
+  const run: Run = async <R extends QueryResultRow>(text: string, values: unknown[]) =>
+    (await client.query<R>(text, values)).rows;
   for (;;) {
     const taken = await run(TAKE_KEY, [accountId, once.key, once.fingerprint, resourceId]);
     if (taken.length > 0) return null;
