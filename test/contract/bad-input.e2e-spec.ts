@@ -44,11 +44,79 @@ describe('a send that breaks the contract', () => {
     ['not an object', [], ['$']],
     ['nothing given', {}, ['$.to', '$.content']],
     ['wrong types', { to: 'x', content: 5, priority: 1 }, ['$.to', '$.content', '$.priority']],
-    ['unknown fields', { to, content, badge: 1, 'x y': 2 }, ['$.badge', "$['x y']"]],
+    ['unknown fields', { to, content, bagde: 1, 'x y': 2 }, ['$.bagde', "$['x y']"]],
+    ['an empty schedule', { to, content, schedule: {} }, ['$.schedule.sendAt']],
+    ['a negative badge', { to, content, badge: -1 }, ['$.badge']],
+    ['a fractional badge', { to, content, badge: 0.5 }, ['$.badge']],
     [
-      'fields of a later release',
-      { to, content, schedule: {}, tags: {} },
-      ['$.schedule', '$.tags'],
+      'an image that is not https',
+      { to, content: { ...content, imageUrl: 'http://a.example/x.png' } },
+      ['$.content.imageUrl'],
+    ],
+    [
+      'an image that is no URL',
+      { to, content: { ...content, imageUrl: 'x' } },
+      ['$.content.imageUrl'],
+    ],
+    ['overrides of nobody', { to, content, overrides: { hms: {} } }, ['$.overrides.hms']],
+    [
+      'overrides of wrong types',
+      { to, content, overrides: { fcm: [], apn: { headers: { 'apns-priority': 5 }, aps: 'x' } } },
+      ['$.overrides.fcm', "$.overrides.apn.headers['apns-priority']", '$.overrides.apn.aps'],
+    ],
+    [
+      'overrides of the target',
+      { to, content, overrides: { fcm: { topic: 'all', android: {}, condition: 'x' } } },
+      ['$.overrides.fcm.topic', '$.overrides.fcm.condition'],
+    ],
+    [
+      'overrides of headers that are ours or unknown',
+      {
+        to,
+        content,
+        overrides: {
+          apn: { headers: { ':path': 'x', 'apns-id': 'x', 'apns-priority': '5', 'x-y': 'z' } },
+        },
+      },
+      [
+        "$.overrides.apn.headers[':path']",
+        "$.overrides.apn.headers['apns-id']",
+        "$.overrides.apn.headers['x-y']",
+      ],
+    ],
+    [
+      'a header that is no topic',
+      { to, content, overrides: { apn: { headers: { 'apns-topic': 'a b' } } } },
+      ["$.overrides.apn.headers['apns-topic']"],
+    ],
+    [
+      'a header with a line break',
+      { to, content, overrides: { apn: { headers: { 'apns-collapse-id': 'a\r\nb: c' } } } },
+      ["$.overrides.apn.headers['apns-collapse-id']"],
+    ],
+    [
+      'overrides that cannot be stored',
+      { to, content, overrides: { fcm: { a: ['\0'] } } },
+      ['$.overrides.fcm'],
+    ],
+    [
+      'overrides that are too deep',
+      {
+        to,
+        content,
+        overrides: { fcm: { a: JSON.parse(`${'['.repeat(999)}${']'.repeat(999)}`) } },
+      },
+      ['$.overrides.fcm'],
+    ],
+    [
+      'overrides of too many values',
+      { to, content, overrides: { apn: { aps: { a: Array(5_000).fill(0) } } } },
+      ['$.overrides.apn.aps'],
+    ],
+    [
+      'overrides that are too large',
+      { to, content, overrides: { apn: { payload: { a: 'x'.repeat(20_000) } } } },
+      ['$.overrides.apn.payload'],
     ],
     ['an unknown field of a recipient', { to: [{ ...to[0], a: 1 }], content }, ['$.to[0].a']],
     ['no recipient', { to: [], content }, ['$.to']],

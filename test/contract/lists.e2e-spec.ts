@@ -146,7 +146,9 @@ describe('filters', () => {
     [{ startDate: '2026-02-30' }, ['$.startDate']],
     [{ startDate: 'yesterday' }, ['$.startDate']],
     [{ startDate: '2026-02-02', endDate: '2026-02-01' }, ['$.endDate']],
-    [{ tags: 'a:b;', user: 'x' }, ['$.tags', '$.user']],
+    [{ tags: 'a', user: 'x' }, ['$.tags', '$.user']],
+    [{ errorCode: '0' }, ['$.errorCode']],
+    [{ errorCode: 'EXPIRED' }, ['$.errorCode']],
   ])('%j → 400', async (query, expected) => {
     expect(await refusal('/v1/PushNotifications', query as Record<string, string>)).toEqual(
       expected,

@@ -5,12 +5,15 @@ import {
   AccountRepository,
   ApiKeyRepository,
   AppRepository,
+  CancelRepository,
   CredentialRepository,
   Database,
   DeviceRepository,
   DispatchSignal,
+  OperationErrorsRepository,
   OperationRepository,
   PushNotificationRepository,
+  RedriveRepository,
   SecretBox,
   UserRepository,
 } from '@app/persistence';
@@ -19,6 +22,7 @@ import { LoggerModule } from 'nestjs-pino';
 import { ApiKeysModule } from './api-keys/api-keys.module.js';
 import { AppsModule } from './apps/apps.module.js';
 import { Authenticator } from './auth/authenticator.js';
+import { CommandsModule } from './commands/commands.module.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
 import { DeviceRegistrationsModule } from './device-registrations/device-registrations.module.js';
 import { ErrorFilter } from './errors/error.filter.js';
@@ -58,6 +62,9 @@ export class AppModule {
       { provide: UserRepository, useValue: new UserRepository(database) },
       { provide: OperationRepository, useValue: new OperationRepository(database) },
       { provide: PushNotificationRepository, useValue: new PushNotificationRepository(database) },
+      { provide: CancelRepository, useValue: new CancelRepository(database) },
+      { provide: RedriveRepository, useValue: new RedriveRepository(database) },
+      { provide: OperationErrorsRepository, useValue: new OperationErrorsRepository(database) },
       { provide: DispatchSignal, useValue: new DispatchSignal(database) },
       { provide: Authenticator, useValue: authenticator },
       { provide: PageTokens, useValue: new PageTokens(encryptionKeys) },
@@ -68,6 +75,7 @@ export class AppModule {
       imports: [
         LoggerModule.forRoot(requestLogging(parts.logger)),
         OperationsModule,
+        CommandsModule,
         CredentialsModule,
         DeviceRegistrationsModule,
         AppsModule,

@@ -69,5 +69,8 @@ function toMessage(
     immediate,
   };
   if (settings.collapseKey !== null) message.collapseKey = settings.collapseKey;
+  if (settings.content.imageUrl !== undefined) message.imageUrl = settings.content.imageUrl;
+  if (settings.badge !== null) message.badge = settings.badge;
+  if (settings.overrides !== null) message.overrides = settings.overrides;
   return message;
 }

@@ -22,6 +22,7 @@ function make(given: {
     closeParts: () => note('closeParts', undefined),
     lostPushes: () => note('lostPushes', given.lost ?? []),
     dropRegistrations: () => note('dropRegistrations', 0),
+    forgetKeys: () => note('forgetKeys', undefined),
     auditWindows: () => note('auditWindows', given.wrong ?? 0),
   };
   const sweeper = new Sweeper(

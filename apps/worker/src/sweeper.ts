@@ -22,6 +22,7 @@ export type SweepRule = 'queue-lost' | 'push-lost' | 'window-wrong';
 const LOST_LIMIT = 1_000;
 const CLOSE_LIMIT = 10_000;
 const DROP_LIMIT = 1_000;
+const FORGET_LIMIT = 10_000;
 const AUDIT_EVERY = 10;
 const PARTITIONS_EVERY_MS = 3_600_000;
 
@@ -65,6 +66,7 @@ export class Sweeper {
       if (!rewound) await this.requeueLost(pass);
       if (this.passes % AUDIT_EVERY === 0) this.fault('window-wrong', await pass.auditWindows());
       await pass.dropRegistrations(DROP_LIMIT);
+      await pass.forgetKeys(FORGET_LIMIT);
     });
     this.passes++;
     if (rewound) this.options.onRewound();

@@ -7,6 +7,7 @@ import {
   DispatchListener,
   DispatchRepository,
   PartitionRepository,
+  ScheduleRepository,
   SecretBox,
   SweepRepository,
 } from '@app/persistence';
@@ -24,6 +25,7 @@ import { connectProviders } from './connect-providers.js';
 import { Dispatcher } from './dispatcher.js';
 import { handOver, type PushToQueue } from './hand-over.js';
 import { OperationContents } from './operation-contents.js';
+import { Scheduler } from './scheduler.js';
 import { Sender } from './sender.js';
 import { Settlements } from './settlements.js';
 import { Sweeper } from './sweeper.js';
@@ -124,6 +126,11 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     onFault: metrics.onFault,
     logger,
   });
+  const scheduler = new Scheduler(new ScheduleRepository(db), {
+    intervalMs: config.sweep.intervalMs,
+    onBegun: () => dispatcher.wake(),
+    logger,
+  });
   const listener = new DispatchListener(config.database.url, () => dispatcher.wake());
   const metricsServer = await startMetricsServer({
     host: config.http.host,
@@ -134,6 +141,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   });
 
   sweeper.start();
+  scheduler.start();
   await listener.start();
   dispatcher.wake();
   for (const warning of await connection.warnings().catch(() => [])) logger.warn(warning);
@@ -141,7 +149,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   return {
     metricsPort: metricsServer.port,
     stop: async () => {
-      await Promise.all([sweeper.stop(), listener.stop(), dispatcher.stop()]);
+      await Promise.all([sweeper.stop(), scheduler.stop(), listener.stop(), dispatcher.stop()]);
       await Promise.all(consumers.map((consumer) => consumer.close()));
       await settlements.drain();
       await Promise.all([providers.FCM.close(), providers.APN.close()]);

@@ -40,6 +40,11 @@ export function parseSpan(value: string): { first: Date; last: Date } | null {
   return span(second - offset + milliseconds, fraction === undefined ? 1_000 : 1);
 }
 
+/** @returns the instant of a date-time, UTC when it names no zone; null when it is none. */
+export function parseInstant(value: string): Date | null {
+  return DATE.test(value) ? null : (parseSpan(value)?.first ?? null);
+}
+
 function span(firstMs: number, lengthMs: number): { first: Date; last: Date } {
   return { first: new Date(firstMs), last: new Date(firstMs + lengthMs - 1) };
 }

@@ -29,6 +29,9 @@ export const Operation = z
       }),
     createdAt: Timestamp,
     updatedAt: Timestamp,
+    tags: z.record(z.string(), z.string()).meta({ description: 'As sent: templates unrendered.' }),
+    scheduledFor: Timestamp.nullable(),
+    completedAt: Timestamp.nullable().meta({ description: 'When nothing was left to do.' }),
   })
   .meta({ id: 'Operation' });
 export type Operation = z.output<typeof Operation>;
@@ -51,5 +54,8 @@ export function toOperation(operation: DomainOperation): Operation {
     stats: operation.stats,
     createdAt: formatInstant(operation.createdAt),
     updatedAt: formatInstant(operation.updatedAt),
+    tags: operation.tags ?? {},
+    scheduledFor: operation.scheduledFor === null ? null : formatInstant(operation.scheduledFor),
+    completedAt: operation.completedAt === null ? null : formatInstant(operation.completedAt),
   };
 }

@@ -5,6 +5,7 @@ import { id, idText } from './ids.js';
 import { Timestamp, formatInstant } from './instants.js';
 import { Pagination, creation, datesInOrder, paging } from './list.js';
 import { TokenRecipient } from './recipient.js';
+import { TagsFilter } from './tags.js';
 
 const credentialId = idText('credential').optional();
 
@@ -22,6 +23,7 @@ export const PushNotification = z
     createdAt: Timestamp,
     updatedAt: Timestamp,
     scheduledFor: Timestamp.nullable(),
+    tags: z.record(z.string(), z.string()),
     attempts: z.int().min(0).meta({ description: 'Counted tries.' }),
     providerMessageId: z.string().nullable(),
     error: z
@@ -32,15 +34,19 @@ export const PushNotification = z
   .meta({ id: 'PushNotification' });
 export type PushNotification = z.output<typeof PushNotification>;
 
+export const RenderedContent = z
+  .strictObject({
+    title: z.string().optional(),
+    body: z.string().optional(),
+    data: z.record(z.string(), z.string()).optional(),
+    imageUrl: z.string().optional(),
+  })
+  .meta({ id: 'RenderedContent' });
+
 export const PushNotificationDetail = PushNotification.extend({
-  content: z
-    .strictObject({
-      title: z.string().optional(),
-      body: z.string().optional(),
-      data: z.record(z.string(), z.string()).optional(),
-    })
-    .optional()
-    .meta({ description: 'Rendered. Absent when the templates cannot be rendered.' }),
+  content: RenderedContent.optional().meta({
+    description: 'Rendered. Absent when the templates cannot be rendered.',
+  }),
 }).meta({ id: 'PushNotificationDetail' });
 export type PushNotificationDetail = z.output<typeof PushNotificationDetail>;
 
@@ -54,6 +60,13 @@ export const PushNotificationQuery = z
     operationId: id('operation').optional(),
     status: z.enum(PUSH_STATUSES).optional(),
     provider: z.enum(PROVIDERS).optional(),
+    tags: TagsFilter.optional(),
+    user: id('user').optional().meta({ description: 'Sent to this user.' }),
+    errorCode: z
+      .string()
+      .regex(/^[1-9]\d{0,5}$/, 'Expected a code such as 71001.')
+      .optional()
+      .meta({ description: '`error.code` of failed pushes: 71001 finds dead tokens.' }),
     ...creation,
     ...paging,
   })
@@ -75,6 +88,7 @@ export function toPushNotification(push: DomainPush): PushNotification {
     createdAt: formatInstant(push.createdAt),
     updatedAt: formatInstant(push.updatedAt),
     scheduledFor: push.scheduledFor === null ? null : formatInstant(push.scheduledFor),
+    tags: push.tags ?? {},
     attempts: push.attempts,
     providerMessageId: push.providerMessageId,
     error: push.error,

@@ -1,7 +1,10 @@
 import { MAX_TTL_SECONDS, PRIORITIES } from '@app/domain';
 import { z } from 'zod';
 import { AppName, id, idText } from './ids.js';
+import { Overrides } from './overrides.js';
 import { Recipients } from './recipient.js';
+import { Schedule } from './schedule.js';
+import { Tags } from './tags.js';
 import { byteLength, stringMap, text } from './text.js';
 
 /** More entries than this fit no provider's 4,096 bytes. */
@@ -23,6 +26,11 @@ export const Content = z
         'Key and value pairs for the app; values are Liquid templates. Keys may not be `from` or ' +
         '`message_type`, nor start with `google`, `gcm` or `aps`.',
     }).optional(),
+    imageUrl: text()
+      .max(2_048)
+      .refine(isHttps, 'Expected an https URL.')
+      .optional()
+      .meta({ format: 'uri', description: 'A picture that the device fetches; https.' }),
   })
   .superRefine(({ title, body, data }, ctx) => {
     // Also called for content that has faults already: `data` may be anything then.
@@ -46,6 +54,10 @@ export const Content = z
     id: 'Content',
     examples: [{ title: 'Hello {{name}}', body: 'Your order {{order}} is on its way.' }],
   });
+
+function isHttps(url: string): boolean {
+  return URL.canParse(url) && new URL(url).protocol === 'https:';
+}
 
 /** FCM's reserved words, and `aps`, which is Apple's. */
 function reservedKey(key: string): string | undefined {
@@ -84,6 +96,8 @@ export const Send = z
       .nullable()
       .default(null)
       .meta({ description: 'Name of the sound, null for none.' }),
+    schedule: Schedule.optional(),
+    tags: Tags.optional(),
     ttlSeconds: z
       .int()
       .min(0)
@@ -95,6 +109,13 @@ export const Send = z
       .refine((value) => byteLength(value) <= 64, 'A collapseKey has at most 64 bytes.')
       .optional()
       .meta({ description: 'Replaces an earlier push on the device. At most 64 bytes.' }),
+    badge: z
+      .int()
+      .min(0)
+      .max(2_147_483_647)
+      .optional()
+      .meta({ description: "APNs badge, Android's notification count." }),
+    overrides: Overrides.optional(),
   })
   .meta({ id: 'Send' });
 export type Send = z.output<typeof Send>;

@@ -24,12 +24,13 @@ export function byteLength(value: string): number {
  * A string → string map with bounded work: at the first fault it stops, so that a map of a million
  * wrong values costs one fault and not a million.
  *
- * @param rules.keyFault says what is wrong with a key, if anything.
+ * @param rules.keyFault says what is wrong with a key, if anything; `valueFault` with a value.
  */
 export function stringMap(rules: {
   maxEntries: number;
   maxBytes?: number;
   keyFault?: (key: string) => string | undefined;
+  valueFault?: (value: string) => string | undefined;
   description: string;
 }) {
   return z
@@ -65,7 +66,7 @@ function faultOf(
       return { message: 'Invalid input: expected a string.', path: [key] };
     }
     if (!isStorable(key) || !isStorable(entry)) return { message: UNSTORABLE, path: [key] };
-    const message = rules.keyFault?.(key);
+    const message = rules.keyFault?.(key) ?? rules.valueFault?.(entry);
     if (message !== undefined) return { message, path: [key] };
     if (rules.maxBytes !== undefined) bytes += byteLength(key) + byteLength(entry);
   }

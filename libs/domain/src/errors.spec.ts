@@ -64,6 +64,7 @@ describe('the catalogue of failures', () => {
       '71009 RETRIES_EXHAUSTED',
       '71010 OUTCOME_UNKNOWN',
       '71011 THIRD_PARTY_AUTH',
+      '71012 UNADDRESSABLE',
     ]);
   });
 

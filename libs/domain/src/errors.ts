@@ -54,6 +54,12 @@ export class Conflict extends FanfareError {
   readonly status = 409;
 }
 
+/** 422: the idempotency key was used for another request. */
+export class KeyReused extends FanfareError {
+  readonly code = 20422;
+  readonly status = 422;
+}
+
 export class TooLarge extends FanfareError {
   readonly code = 20413;
   readonly status = 413;
@@ -135,6 +141,11 @@ export const FAILURES = {
     code: 71011,
     sentence: 'FCM could not authenticate to APNs or web push for this device.',
     action: 'Upload an APNs key or a web-push key in the Firebase console.',
+  },
+  UNADDRESSABLE: {
+    code: 71012,
+    sentence: 'The user is unknown or had no usable device, so there was nothing to send.',
+    action: 'Register a device of this user, then send again.',
   },
 } as const;
 

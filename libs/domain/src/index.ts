@@ -11,3 +11,4 @@ export * from './operation.js';
 export * from './push-notification.js';
 export * from './settle.js';
 export * from './user.js';
+export * from './transitions.js';

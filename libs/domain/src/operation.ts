@@ -1,4 +1,5 @@
 import type { Uuid } from './ids.js';
+import type { Tags } from './push-notification.js';
 
 export const OPERATION_STATUSES = ['SCHEDULED', 'PROCESSING', 'COMPLETED', 'CANCELED'] as const;
 export type OperationStatus = (typeof OPERATION_STATUSES)[number];
@@ -22,6 +23,11 @@ export interface Operation {
   stats: OperationStats;
   createdAt: Date;
   updatedAt: Date;
+  /** As sent: values may be templates. */
+  tags: Tags | null;
+  scheduledFor: Date | null;
+  /** When nothing was left to do; a redrive takes it back. */
+  completedAt: Date | null;
 }
 
 /**

@@ -14,7 +14,23 @@ export interface Content {
   title?: string | undefined;
   body?: string | undefined;
   data?: Record<string, string> | undefined;
+  /** https; not a template. */
+  imageUrl?: string | undefined;
 }
+
+/** Merged last into what the provider gets; may not say where it goes. */
+export interface Overrides {
+  fcm?: Record<string, unknown> | undefined;
+  apn?:
+    | {
+        headers?: Record<string, string> | undefined;
+        aps?: Record<string, unknown> | undefined;
+        payload?: Record<string, unknown> | undefined;
+      }
+    | undefined;
+}
+
+export type Tags = Record<string, string>;
 
 /** What all pushes of one operation have in common. */
 export interface OperationSettings {
@@ -24,6 +40,9 @@ export interface OperationSettings {
   /** Seconds, 0–2,419,200; 0 = exactly one attempt. */
   ttlSeconds: number;
   collapseKey: string | null;
+  /** APNs badge, Android notification count. */
+  badge: number | null;
+  overrides: Overrides | null;
 }
 
 export const MAX_TTL_SECONDS = 2_419_200;
@@ -69,4 +88,6 @@ export interface PushNotification {
   attempts: number;
   providerMessageId: string | null;
   error: { code: number; message: string } | null;
+  /** Rendered when the send was accepted. */
+  tags: Tags | null;
 }

@@ -5,6 +5,7 @@ import { OPERATION_STATUSES } from './operation.js';
 import type { Outcome } from './outcome.js';
 import { PUSH_STATUSES } from './push-notification.js';
 import { failed, released, rescheduled, sent } from './settle.js';
+import * as moves from './transitions.js';
 
 const page = readFileSync(join(import.meta.dirname, '../../../docs/states.md'), 'utf8');
 
@@ -36,7 +37,7 @@ const OUTCOMES: Record<Outcome['kind'], true> = {
 };
 
 describe('docs/states.md', () => {
-  it('names every transition that a settlement can make, with its end and its count', () => {
+  it('names every transition, with its ends; those of a settlement with their count', () => {
     const transitions = {
       sent: sent('id'),
       failed: failed('EXPIRED'),
@@ -44,11 +45,20 @@ describe('docs/states.md', () => {
       released: released(1),
     };
     const rows = rowsOf('A push notification').map(([name, move]) => `${name} ${move}`);
-    expect(rows).toEqual(
-      Object.entries(transitions).map(([name, { to }]) => `\`${name}\` QUEUED → ${to}`),
-    );
+    const commanded = ['begun', 'canceled', 'redriven'] as const;
+    expect(rows).toEqual([
+      ...Object.entries(transitions).map(([name, { to }]) => `\`${name}\` QUEUED → ${to}`),
+      ...commanded.map((name) => `\`${name}\` ${moves[name].from.join(', ')} → ${moves[name].to}`),
+    ]);
+    expect(Object.keys(moves).sort()).toEqual(commanded);
     expect(transitions.rescheduled.counted).toBe(true);
     expect(transitions.released.counted).toBe(false);
+  });
+
+  it('draws every move of a caller or the clock', () => {
+    for (const [name, { from, to }] of Object.entries(moves)) {
+      for (const state of from) expect(page).toContain(`    ${state} --> ${to}: ${name}`);
+    }
   });
 
   it('draws every state', () => {

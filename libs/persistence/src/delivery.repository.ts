@@ -7,6 +7,7 @@ import {
 } from '@app/domain';
 import type { PoolClient } from 'pg';
 import { sqlState, type Database } from './database.js';
+import { LOCK_OPERATIONS, LOCK_PARTS } from './locks.js';
 
 /** A push that this process holds the lease of, with all that deliver needs. */
 export interface ClaimedPush {
@@ -94,14 +95,6 @@ SELECT id, ceil(extract(epoch FROM greatest(due_at, lease_until) - now()) * 1000
 FROM push_notifications WHERE id = ANY($1::uuid[]) AND status = 'QUEUED'`;
 
 /**
- * The lock order of the house, in one place: operations sorted by id, then push rows, then
- * credential rows. Settle, cancel, redrive and sweep all begin with this; without it two batches
- * over the same operations deadlock.
- */
-export const LOCK_OPERATIONS = `
-SELECT id FROM operations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
-
-/**
  * A batch of settlements with its counters. Fenced by lease and state, so that a batch that is
  * repeated after a lost COMMIT answer changes nothing; the counters follow from the rows that
  * really changed.
@@ -135,7 +128,7 @@ WITH settled AS (
   ) s
   WHERE p.id = s.id AND p.id = ANY($1::uuid[]) AND p.lease = s.lease
     AND (p.lease_until IS NOT NULL AND p.status = 'QUEUED') = s.held
-  RETURNING p.id, p.operation_id, p.credential_id, p.status
+  RETURNING p.id, p.operation_id, p.provider, p.credential_id, p.status
 ), operation_deltas AS (
   SELECT operation_id, count(*) FILTER (WHERE status = 'SENT') AS sent,
     count(*) FILTER (WHERE status = 'FAILED') AS failed
@@ -147,7 +140,13 @@ WITH settled AS (
     completed_at = CASE WHEN o.queued - d.sent - d.failed + o.scheduled = 0 THEN now() ELSE o.completed_at END
   FROM operation_deltas d WHERE o.id = d.operation_id
 )
-SELECT id, credential_id, status FROM settled`;
+SELECT id, operation_id, provider, credential_id, status FROM settled`;
+
+/** Of what ended in rewound operations: what lies above its part's cursor and so is not counted. */
+const UNCOUNTED = `
+SELECT e.id FROM unnest($1::uuid[], $2::uuid[], $3::provider_kind[]) AS e (id, operation_id, provider)
+JOIN operation_parts q USING (operation_id, provider)
+WHERE q.dispatched_through IS NULL OR e.id > q.dispatched_through`;
 
 const CHANGE_WINDOWS = `
 UPDATE credential_windows w SET outstanding = w.outstanding + d.change
@@ -234,14 +233,16 @@ export class DeliveryRepository {
       batch.map((s) => s.providerMessageId),
     ];
     return this.db.transaction(async (client) => {
-      await client.query(LOCK_OPERATIONS, [operationIds]);
-      const { rows } = await client.query<{ id: Uuid; credential_id: Uuid; status: string }>(
-        SETTLE,
-        columns,
-      );
+      const locked = await client.query<{ id: Uuid; rewound: boolean }>(LOCK_OPERATIONS, [
+        operationIds,
+      ]);
+      const rewound = new Set(locked.rows.filter((row) => row.rewound).map(({ id }) => id));
+      const { rows } = await client.query<SettledRow>(SETTLE, columns);
+      const over = rows.filter(({ status }) => status !== 'QUEUED');
+      const uncounted = await uncountedAmong(client, over, rewound);
       const ended = new Map<Uuid, number>();
-      for (const { credential_id: credentialId, status } of rows) {
-        if (status !== 'QUEUED') ended.set(credentialId, (ended.get(credentialId) ?? 0) - 1);
+      for (const { id, credential_id: credentialId } of over) {
+        if (!uncounted.has(id)) ended.set(credentialId, (ended.get(credentialId) ?? 0) - 1);
       }
       await changeOutstanding(client, ended);
       return new Set(rows.map(({ id }) => id));
@@ -258,9 +259,11 @@ export class DeliveryRepository {
       sound: string | null;
       ttl_seconds: number;
       collapse_key: string | null;
+      badge: number | null;
+      overrides: OperationSettings['overrides'];
       scheduled_for: Date | null;
     }>(
-      `SELECT content, priority, sound, ttl_seconds, collapse_key, scheduled_for
+      `SELECT content, priority, sound, ttl_seconds, collapse_key, badge, overrides, scheduled_for
        FROM operations WHERE id = $1`,
       [operationId],
     );
@@ -271,9 +274,36 @@ export class DeliveryRepository {
       sound: row.sound,
       ttlSeconds: row.ttl_seconds,
       collapseKey: row.collapse_key,
+      badge: row.badge,
+      overrides: row.overrides,
       scheduledFor: row.scheduled_for,
     };
   }
+}
+
+interface SettledRow {
+  id: Uuid;
+  operation_id: Uuid;
+  provider: ProviderKind;
+  credential_id: Uuid;
+  status: string;
+}
+
+/** Pushes that were in flight when their cursor went back, and that dispatch has not passed since. */
+async function uncountedAmong(
+  client: PoolClient,
+  ended: readonly SettledRow[],
+  rewound: ReadonlySet<Uuid>,
+): Promise<ReadonlySet<Uuid>> {
+  const rows = ended.filter((row) => rewound.has(row.operation_id));
+  if (rows.length === 0) return new Set();
+  await client.query(LOCK_PARTS, [[...new Set(rows.map((row) => row.operation_id))]]);
+  const uncounted = await client.query<{ id: Uuid }>(UNCOUNTED, [
+    rows.map(({ id }) => id),
+    rows.map((row) => row.operation_id),
+    rows.map(({ provider }) => provider),
+  ]);
+  return new Set(uncounted.rows.map(({ id }) => id));
 }
 
 /** SQLSTATE class 22 (data) or 23 (constraint): the batch holds a row that can never be stored. */

@@ -51,19 +51,24 @@ SELECT credential_id, least(greatest("window" - outstanding, 0), "window") AS ro
 FROM credential_windows WHERE credential_id = ANY($1::uuid[]) ORDER BY credential_id`;
 
 /**
+ * A statement of its own: what is read after it sees what a cancel or the begin of a schedule
+ * committed while it waited.
+ */
+const LOCK_NEXT_PARTS = `
+SELECT operation_id, provider, dispatched_through FROM operation_parts
+WHERE pending AND lane = $1 AND account_id = $2 AND credential_id = $3
+ORDER BY operation_id LIMIT $4 FOR UPDATE`;
+
+/**
  * The next pushes of a credential, by operation. QUEUED rows are read by id whatever their due_at:
  * one that is not due yet becomes a delayed job. LATERAL makes it a nested loop: rows come in the
  * order of the parts, and LIMIT ends the reading early.
  */
 const NEXT_PUSHES = `
-WITH parts AS (
-  SELECT operation_id, provider, dispatched_through FROM operation_parts
-  WHERE pending AND lane = $1 AND account_id = $2 AND credential_id = $3
-  ORDER BY operation_id LIMIT $4 FOR UPDATE
-)
 SELECT parts.operation_id, parts.provider, n.id,
   greatest(0, ceil(extract(epoch FROM n.due_at - now()) * 1000))::float8 AS delay_ms
-FROM parts LEFT JOIN LATERAL (
+FROM unnest($1::uuid[], $2::provider_kind[], $3::uuid[]) AS parts (operation_id, provider, dispatched_through)
+LEFT JOIN LATERAL (
   SELECT id, due_at FROM push_notifications
   WHERE operation_id = parts.operation_id AND provider = parts.provider AND status = 'QUEUED'
     AND id > coalesce(parts.dispatched_through, parts.operation_id)
@@ -79,6 +84,12 @@ UPDATE operation_parts p SET dispatched_through = coalesce(a.through, p.dispatch
 FROM unnest($1::uuid[], $2::provider_kind[], $3::uuid[], $4::boolean[])
   AS a (operation_id, provider, through, pending)
 WHERE p.operation_id = a.operation_id AND p.provider = a.provider`;
+
+interface PartRow {
+  operation_id: Uuid;
+  provider: ProviderKind;
+  dispatched_through: Uuid | null;
+}
 
 interface PushRow {
   operation_id: Uuid;
@@ -115,10 +126,16 @@ export class DispatchRepository {
       for (const [credentialId, room] of await rooms(client, turn.credential_ids)) {
         const take = Math.min(room, limit - deliveries.length);
         if (take <= 0) continue;
-        const read = await client.query<PushRow>(NEXT_PUSHES, [
+        const parts = await client.query<PartRow>(LOCK_NEXT_PARTS, [
           lane,
           turn.account_id,
           credentialId,
+          take + 1,
+        ]);
+        const read = await client.query<PushRow>(NEXT_PUSHES, [
+          parts.rows.map((part) => part.operation_id),
+          parts.rows.map((part) => part.provider),
+          parts.rows.map((part) => part.dispatched_through),
           take + 1,
         ]);
         const before = deliveries.length;

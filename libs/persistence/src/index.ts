@@ -6,6 +6,7 @@ export {
   type SignedToken,
 } from './apns-token.repository.js';
 export { AppRepository } from './app.repository.js';
+export { CancelRepository } from './cancel.repository.js';
 export { CredentialRepository, type OpenedCredential } from './credential.repository.js';
 export { Database, type DatabaseOptions } from './database.js';
 export {
@@ -29,6 +30,9 @@ export { OperationRepository } from './operation.repository.js';
 export { PartitionRepository } from './partition.repository.js';
 export * from './ports.js';
 export { PushNotificationRepository } from './push-notification.repository.js';
+export { OperationErrorsRepository } from './operation-errors.repository.js';
+export { RedriveRepository } from './redrive.repository.js';
+export { ScheduleRepository } from './schedule.repository.js';
 export { SecretBox, type EncryptionKey } from './secret-box.js';
 export { SweepPass, SweepRepository, type LostPush } from './sweep.repository.js';
 export { UserRepository } from './user.repository.js';

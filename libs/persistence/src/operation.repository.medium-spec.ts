@@ -1,9 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { InvalidRequest, newId, operationStatus, Unavailable, type Uuid } from '@app/domain';
+import {
+  InvalidRequest,
+  KeyReused,
+  newId,
+  operationStatus,
+  Unavailable,
+  type Uuid,
+} from '@app/domain';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { Database } from './database.js';
 import { OperationRepository } from './operation.repository.js';
-import { Store, type Tenant } from './testing.js';
+import { once, Store, type Tenant } from './testing.js';
 
 let database: TestDatabase;
 let store: Store;
@@ -103,6 +110,46 @@ describe('accept', () => {
     expect(await count()).toBe(before);
   });
 
+  it('keeps badge, overrides and the tags of operation and pushes', async () => {
+    const overrides = { fcm: { android: { ttl: '5s' } } };
+    const id = await store.accept(tenant, 0, {
+      recipients: 3,
+      tags: { who: '{{ name }}', kind: 'x' },
+      settings: {
+        content: { body: 'B', imageUrl: 'https://example.com/a.png' },
+        priority: 'LOW',
+        sound: null,
+        ttlSeconds: 60,
+        collapseKey: null,
+        badge: 0,
+        overrides,
+      },
+      pushes: [
+        { provider: 'FCM', token: 'a', variables: null },
+        { provider: 'FCM', token: 'b', variables: null, tags: { who: 'ann', kind: 'x' } },
+      ],
+      unaddressable: ['u'],
+    });
+    const operation = await store.operations.find(tenant.accountId, id);
+    expect(operation).toMatchObject({ tags: { who: '{{ name }}', kind: 'x' }, scheduledFor: null });
+    expect(await store.deliveries.settings(id)).toMatchObject({ badge: 0, overrides });
+    const tags = await store.db.query(
+      'SELECT tags FROM push_notifications WHERE operation_id = $1 ORDER BY id',
+      [id],
+    );
+    expect(tags).toEqual([{ tags: null }, { tags: { who: 'ann', kind: 'x' } }]);
+  });
+
+  it('gives every push the tags of the operation when none brings its own', async () => {
+    const id = await store.accept(tenant, 2, { tags: { a: 'b' } });
+    const { items } = await store.pushes.list(
+      tenant.accountId,
+      { operationId: id },
+      { limit: 5, before: null },
+    );
+    expect(items.map(({ tags }) => tags)).toEqual([{ a: 'b' }, { a: 'b' }]);
+  });
+
   it('says Unavailable, not an error of its own, when PostgreSQL is away', async () => {
     const url = new URL(database.appUrl);
     url.port = '1';
@@ -110,6 +157,107 @@ describe('accept', () => {
     await expect(new OperationRepository(away).find(newId(), newId())).rejects.toThrow(Unavailable);
     await expect(away.ping()).rejects.toThrow(Unavailable);
     await away.close();
+  });
+});
+
+describe('accept under a key', () => {
+  const newOperation = (token: string) => ({
+    settings: {
+      content: { body: 'B' },
+      priority: 'HIGH' as const,
+      sound: null,
+      ttlSeconds: 60,
+      collapseKey: null,
+      badge: null,
+      overrides: null,
+    },
+    scheduledFor: null,
+    tags: null,
+    recipients: 1,
+    pushes: [{ provider: 'FCM' as const, token, variables: null }],
+    unaddressable: [],
+    credentials: { FCM: tenant.fcm },
+  });
+  const accept = (key: string, request = 'request', accountId = tenant.accountId) =>
+    store.operations.accept(accountId, newOperation(key), once(key, request));
+  const written = async (token: string) =>
+    (
+      await store.db.query<{ n: number }>(
+        'SELECT count(*)::int AS n FROM push_notifications WHERE token = $1',
+        [token],
+      )
+    )[0]?.n;
+
+  it('writes an equal request once, and answers it alike', async () => {
+    const first = await accept('again');
+    expect(first.replayed).toBe(false);
+    expect(await accept('again')).toEqual({ id: first.id, replayed: true });
+    expect(await written('again')).toBe(1);
+    expect(await store.operations.findDone(tenant.accountId, once('again'))).toEqual({
+      id: first.id,
+      replayed: true,
+    });
+  });
+
+  it('refuses another request, and knows nothing of other accounts', async () => {
+    await accept('other');
+    await expect(accept('other', 'another')).rejects.toThrow(KeyReused);
+    await expect(
+      store.operations.findDone(tenant.accountId, once('other', 'another')),
+    ).rejects.toThrow(KeyReused);
+    const stranger = await store.tenant();
+    expect((await accept('other', 'another', stranger.accountId)).replayed).toBe(false);
+    expect(await written('other')).toBe(2);
+  });
+
+  it('of ten at once one is written and all get its id', async () => {
+    const all = await Promise.all(Array.from({ length: 10 }, () => accept('race')));
+    expect(new Set(all.map(({ id }) => id)).size).toBe(1);
+    expect(all.filter(({ replayed }) => !replayed)).toHaveLength(1);
+    expect(await written('race')).toBe(1);
+  });
+
+  it('leaves the key free when the first of two at once is rolled back', async () => {
+    const client = await store.db.pool.connect();
+    await client.query('BEGIN');
+    await client.query(
+      `INSERT INTO idempotency_keys (account_id, key, fingerprint, resource_id) VALUES ($1, 'free', '', $1)`,
+      [tenant.accountId],
+    );
+    const second = accept('free');
+    for (;;) {
+      const waiting = await store.db.query(
+        `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
+      );
+      if (waiting.length > 0) break;
+    }
+    await client.query('ROLLBACK');
+    client.release();
+    expect((await second).replayed).toBe(false);
+    expect(await written('free')).toBe(1);
+  });
+
+  it('writes no key with a request that fails', async () => {
+    await expect(
+      store.operations.accept(tenant.accountId, newOperation('nul\0'), once('bad')),
+    ).rejects.toThrow(InvalidRequest);
+    expect(await store.operations.findDone(tenant.accountId, once('bad'))).toBeNull();
+  });
+
+  it('forgets keys after 24 hours', async () => {
+    const first = await accept('old');
+    await accept('young');
+    const age = (key: string, hours: number) =>
+      store.db.query(
+        `UPDATE idempotency_keys SET created_at = now() - make_interval(mins => $2) WHERE key = $1`,
+        [key, hours * 60],
+      );
+    await age('old', 24.1);
+    await age('young', 23.9);
+    await store.sweeps.pass((pass) => pass.forgetKeys(10));
+    const again = await accept('old');
+    expect([again.replayed, again.id === first.id]).toEqual([false, false]);
+    expect((await accept('young')).replayed).toBe(true);
   });
 });
 

@@ -9,6 +9,7 @@ import type {
   PushStatus,
   PushTarget,
   Scope,
+  Tags,
   Uuid,
 } from '@app/domain';
 
@@ -18,13 +19,41 @@ export interface NewOperation {
   scheduledFor: Date | null;
   /** Length of `to`. */
   recipients: number;
+  /** As sent, kept on the operation; null without. */
+  tags: Tags | null;
   /** One push each, in the order of `to`. */
-  pushes: readonly PushTarget[];
+  pushes: readonly NewPush[];
   /** User ids of `to` that no device stands behind; each counts in `total` and `unaddressable`. */
   unaddressable: readonly string[];
   /** Credential by provider; must hold an entry for every provider in `pushes`. */
   credentials: Partial<Record<ProviderKind, Uuid>>;
 }
+
+export interface NewPush extends PushTarget {
+  /** The user that the device was found by. */
+  userId?: Uuid;
+  /** Rendered for this recipient; absent: the tags of the operation, which hold no template then. */
+  tags?: Tags;
+}
+
+/** Makes a request that is repeated under the same key happen once. */
+export interface Once {
+  /** The caller's, ≤ 255 characters. */
+  key: string;
+  /** SHA-256 of method, path and body: another one under the same key is refused. */
+  fingerprint: Buffer;
+}
+
+/** What a request that may be a repetition led to. */
+export interface Done {
+  /** The resource that the (first) answer names. */
+  id: Uuid;
+  /** True: it was done before, nothing happened now. */
+  replayed: boolean;
+}
+
+/** What to cancel or redrive: all of an operation, or one push. */
+export type CommandTarget = { operationId: Uuid } | { pushId: Uuid };
 
 export interface Page<T> {
   items: T[];
@@ -49,6 +78,10 @@ export interface PushNotificationFilter {
   operationId?: Uuid | undefined;
   status?: PushStatus | undefined;
   provider?: ProviderKind | undefined;
+  userId?: Uuid | undefined;
+  /** All of them must be there. */
+  tags?: readonly (readonly [key: string, value: string])[] | undefined;
+  errorCode?: number | undefined;
   startDate?: Date | undefined;
   endDate?: Date | undefined;
 }

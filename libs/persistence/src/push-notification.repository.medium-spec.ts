@@ -66,6 +66,72 @@ describe('list', () => {
     expect((await list({ operationId, status: 'QUEUED' })).items).toHaveLength(1);
   });
 
+  it('filters by tags, all of which must be there', async () => {
+    const operationId = await store.accept(tenant, 0, {
+      recipients: 3,
+      tags: { who: '{{ x }}', kind: 'news' },
+      pushes: ['ann', 'bob', 'ann'].map((who) => ({
+        provider: 'FCM' as const,
+        token: who,
+        variables: null,
+        tags: { who, kind: 'news' },
+      })),
+    });
+    const found = async (tags: [string, string][]) =>
+      (await list({ operationId, tags })).items.map(({ tags: own }) => own?.['who']);
+    expect(await found([['who', 'ann']])).toEqual(['ann', 'ann']);
+    expect(
+      await found([
+        ['kind', 'news'],
+        ['who', 'bob'],
+      ]),
+    ).toEqual(['bob']);
+    expect(
+      await found([
+        ['who', 'ann'],
+        ['who', 'bob'],
+      ]),
+    ).toEqual([]);
+    expect(await found([['who', 'an']])).toEqual([]);
+    expect(await found([['__proto__', 'x']])).toEqual([]);
+  });
+
+  it('filters by error code and user, page by page, each by an index of its own', async () => {
+    const own = await store.tenant();
+    const userId = newId();
+    const operationId = await store.accept(own, 0, {
+      recipients: 6,
+      pushes: Array.from({ length: 6 }, (_, at) => ({
+        provider: 'FCM' as const,
+        token: `${at}`,
+        variables: null,
+        ...(at % 2 === 0 ? { userId } : {}),
+      })),
+    });
+    const claims = await store.claim(await store.idsOf(operationId));
+    await store.settle(claims.slice(0, 4), true);
+    const found = async (filter: PushNotificationFilter) => {
+      const tokens: string[] = [];
+      let before: Uuid | null = null;
+      do {
+        const page: Awaited<ReturnType<typeof list>> = await store.pushes.list(
+          own.accountId,
+          filter,
+          { limit: 1, before },
+        );
+        tokens.push(...page.items.map(({ target }) => target.token));
+        before = page.next;
+      } while (before !== null);
+      return tokens;
+    };
+    expect(await found({ errorCode: 71001 })).toEqual(['3', '2', '1', '0']);
+    expect(await found({ errorCode: 71002 })).toEqual([]);
+    expect(await found({ userId })).toEqual(['4', '2', '0']);
+    expect(await found({ userId, errorCode: 71001 })).toEqual(['2', '0']);
+    expect(await found({ userId, status: 'QUEUED' })).toEqual(['4']);
+    expect(await found({ userId: newId() })).toEqual([]);
+  });
+
   it("never shows another account's pushes", async () => {
     const operationId = await store.accept(tenant, 1);
     const other = await store.tenant();
@@ -101,6 +167,24 @@ describe('list', () => {
     expect(second.items.map(({ operationId }) => operationId)).toEqual([oldest]);
     expect(second.next).toBeNull();
   }, 60_000);
+
+  it.each([
+    ['error_code = 71001', 'account_id_error_code_id_idx'],
+    [`user_id = '${newId()}'`, 'account_id_user_id_id_idx'],
+  ])('reads %s from its own index', async (condition, index) => {
+    const own = await store.tenant();
+    await store.accept(own, 5_000);
+    await store.accept(own, 1);
+    await store.db.query('ANALYZE push_notifications').catch(() => undefined);
+    const [explained] = await store.db.query<{ 'QUERY PLAN': unknown }>(
+      `EXPLAIN (FORMAT JSON) SELECT * FROM push_notifications
+       WHERE account_id = $1 AND ${condition} ORDER BY id DESC LIMIT 20000`,
+      [own.accountId],
+    );
+    const plan = JSON.stringify(explained);
+    expect(plan).toContain(index);
+    expect(plan).not.toContain('Seq Scan');
+  });
 
   it('reads an index, never the table, and only the partitions of the dates', async () => {
     const [explained] = await store.db.query<{ 'QUERY PLAN': unknown }>(

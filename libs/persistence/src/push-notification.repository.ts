@@ -5,6 +5,7 @@ import {
   type ProviderKind,
   type PushNotification,
   type PushStatus,
+  type Tags,
   type Uuid,
 } from '@app/domain';
 import type { Database } from './database.js';
@@ -35,21 +36,25 @@ interface PushRow {
   priority: Priority;
   sound: string | null;
   scheduled_for: Date | null;
+  tags: Tags | null;
 }
 
 interface PushWithContentRow extends PushRow {
   content: OperationSettings['content'];
   ttl_seconds: number;
   collapse_key: string | null;
+  badge: number | null;
+  overrides: OperationSettings['overrides'];
 }
 
 const COLUMNS = `p.id, p.operation_id, p.status, p.provider, p.token, p.variables, p.credential_id,
   p.attempt_count, p.provider_message_id, p.error_code, p.error_message, p.updated_at,
-  o.priority, o.sound, o.scheduled_for`;
+  o.priority, o.sound, o.scheduled_for, p.tags`;
 
 /**
  * $1 account, $2 before, $3 from, $4 to, $5 operation: an operation's pushes lie between its own id
- * and its last push's, so they need no index of their own.
+ * and its last push's, so they need no index of their own. $6 error code, $7 user: few rows have one, and
+ * an index of their own finds them.
  */
 const EXAMINED = `
   SELECT * FROM push_notifications
@@ -58,6 +63,7 @@ const EXAMINED = `
     AND ($5::uuid IS NULL OR id > $5)
     AND ($5::uuid IS NULL
       OR id <= (SELECT last_push_id FROM operations WHERE id = $5 AND account_id = $1))
+    AND ($6::int IS NULL OR error_code = $6) AND ($7::uuid IS NULL OR user_id = $7)
   ORDER BY id DESC LIMIT ${MAX_EXAMINED_ROWS}`;
 
 export class PushNotificationRepository {
@@ -65,7 +71,7 @@ export class PushNotificationRepository {
 
   async find(accountId: Uuid, id: Uuid): Promise<PushNotificationWithContent | null> {
     const [row] = await this.db.query<PushWithContentRow>(
-      `SELECT ${COLUMNS}, o.content, o.ttl_seconds, o.collapse_key
+      `SELECT ${COLUMNS}, o.content, o.ttl_seconds, o.collapse_key, o.badge, o.overrides
        FROM push_notifications p JOIN operations o ON o.id = p.operation_id
        WHERE p.account_id = $1 AND p.id = $2`,
       [accountId, id],
@@ -77,6 +83,8 @@ export class PushNotificationRepository {
       sound: row.sound,
       ttlSeconds: row.ttl_seconds,
       collapseKey: row.collapse_key,
+      badge: row.badge,
+      overrides: row.overrides,
     };
     return { push: toPush(row), settings };
   }
@@ -93,19 +101,34 @@ export class PushNotificationRepository {
     const filtered =
       filter.operationId !== undefined ||
       filter.status !== undefined ||
-      filter.provider !== undefined;
-    const keys = [accountId, page.before, ...idRange(filter), filter.operationId ?? null];
+      filter.provider !== undefined ||
+      filter.tags !== undefined;
+    const keys = [
+      accountId,
+      page.before,
+      ...idRange(filter),
+      filter.operationId ?? null,
+      filter.errorCode ?? null,
+      filter.userId ?? null,
+    ];
     const rows = await this.db.query<PushRow>(
       `SELECT ${COLUMNS}
        FROM (
          SELECT * FROM (${EXAMINED}) examined
          WHERE ($5::uuid IS NULL OR operation_id = $5)
-           AND ($6::push_status IS NULL OR status = $6)
-           AND ($7::provider_kind IS NULL OR provider = $7)
-         LIMIT $8
+           AND ($8::push_status IS NULL OR status = $8)
+           AND ($9::provider_kind IS NULL OR provider = $9)
+           AND ($10::jsonb[] IS NULL OR tags @> ALL ($10))
+         LIMIT $11
        ) p JOIN operations o ON o.id = p.operation_id
        ORDER BY p.id DESC`,
-      [...keys, filter.status ?? null, filter.provider ?? null, page.limit + 1],
+      [
+        ...keys,
+        filter.status ?? null,
+        filter.provider ?? null,
+        filter.tags?.map((tag) => JSON.stringify(Object.fromEntries([tag]))) ?? null,
+        page.limit + 1,
+      ],
     );
     const items = rows.slice(0, page.limit).map(toPush);
     const last = items.at(-1)?.id ?? null;
@@ -139,5 +162,6 @@ function toPush(row: PushRow): PushNotification {
     providerMessageId: row.provider_message_id,
     error:
       row.error_code === null ? null : { code: row.error_code, message: row.error_message ?? '' },
+    tags: row.tags,
   };
 }

@@ -2,6 +2,7 @@ import type { ProviderKind, Uuid } from '@app/domain';
 import type { PoolClient } from 'pg';
 import type { Database } from './database.js';
 import type { DispatchLane } from './dispatch.repository.js';
+import { KEPT_HOURS } from './idempotency.js';
 
 /** A push whose job seems to be lost: it is added again under its own id. */
 export interface LostPush {
@@ -49,16 +50,31 @@ export class SweepPass {
     return rowCount ?? 0;
   }
 
-  /** Parts of finished operations need no further look. */
+  /**
+   * Parts of finished operations need no further look. The operations are locked first: one that is
+   * redriven at this moment is finished no more, and its parts must stay pending.
+   */
   async closeParts(limit: number): Promise<void> {
     await this.client.query(
-      `UPDATE operation_parts p SET open = false, pending = false
-       WHERE (p.operation_id, p.provider) IN (
-         SELECT q.operation_id, q.provider FROM operation_parts q
-         JOIN operations o ON o.id = q.operation_id
-         WHERE q.open AND o.status IN ('COMPLETED', 'CANCELED')
-         LIMIT $1 FOR UPDATE OF q SKIP LOCKED)`,
+      `WITH ended AS MATERIALIZED (
+         SELECT o.id FROM operations o
+         WHERE o.status IN ('COMPLETED', 'CANCELED')
+           AND o.id IN (SELECT operation_id FROM operation_parts WHERE open)
+         LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+       )
+       UPDATE operation_parts q SET open = false, pending = false
+       FROM ended WHERE q.operation_id = ended.id AND q.open`,
       [limit],
+    );
+  }
+
+  /** Keys of requests that need no longer be told from new ones. */
+  async forgetKeys(limit: number): Promise<void> {
+    await this.client.query(
+      `DELETE FROM idempotency_keys WHERE (account_id, key) IN (
+         SELECT account_id, key FROM idempotency_keys
+         WHERE created_at < now() - make_interval(hours => $1) ORDER BY created_at LIMIT $2)`,
+      [KEPT_HOURS, limit],
     );
   }
 

@@ -3,6 +3,7 @@ import { newId, type PushTarget, type Uuid } from '@app/domain';
 import { AccountRepository } from './account.repository.js';
 import { ApiKeyRepository } from './api-key.repository.js';
 import { AppRepository } from './app.repository.js';
+import { CancelRepository } from './cancel.repository.js';
 import { CredentialRepository } from './credential.repository.js';
 import { Database } from './database.js';
 import {
@@ -13,8 +14,11 @@ import {
 import { DeviceRepository } from './device.repository.js';
 import { DispatchRepository, type Dispatch, type DispatchLane } from './dispatch.repository.js';
 import { OperationRepository } from './operation.repository.js';
+import { OperationErrorsRepository } from './operation-errors.repository.js';
 import { PushNotificationRepository } from './push-notification.repository.js';
-import type { NewOperation } from './ports.js';
+import type { NewOperation, Once } from './ports.js';
+import { RedriveRepository } from './redrive.repository.js';
+import { ScheduleRepository } from './schedule.repository.js';
 import { SecretBox } from './secret-box.js';
 import { SweepRepository } from './sweep.repository.js';
 import { UserRepository } from './user.repository.js';
@@ -33,6 +37,10 @@ export class Store {
   readonly deliveries: DeliveryRepository;
   readonly dispatches: DispatchRepository;
   readonly sweeps: SweepRepository;
+  readonly cancels: CancelRepository;
+  readonly redrives: RedriveRepository;
+  readonly schedules: ScheduleRepository;
+  readonly errors: OperationErrorsRepository;
 
   constructor(url: string, { window = 500, poolSize = 8 } = {}) {
     this.db = new Database({ url, poolSize, applicationName: 'test' });
@@ -48,6 +56,10 @@ export class Store {
     this.deliveries = new DeliveryRepository(this.db);
     this.dispatches = new DispatchRepository(this.db);
     this.sweeps = new SweepRepository(this.db);
+    this.cancels = new CancelRepository(this.db);
+    this.redrives = new RedriveRepository(this.db);
+    this.schedules = new ScheduleRepository(this.db);
+    this.errors = new OperationErrorsRepository(this.db);
   }
 
   /** An account with an FCM and an APN credential. */
@@ -72,21 +84,25 @@ export class Store {
       token: `token-${at}`,
       variables: { name: `name ${at}` },
     }));
-    return this.operations.accept(tenant.accountId, {
+    const { id } = await this.operations.accept(tenant.accountId, {
       settings: {
         content: { title: 'Hi', body: 'Hello {{name}}' },
         priority: 'HIGH',
         sound: null,
         ttlSeconds: 3_600,
         collapseKey: null,
+        badge: null,
+        overrides: null,
       },
       scheduledFor: null,
+      tags: null,
       recipients: count,
       pushes,
       unaddressable: [],
       credentials: { FCM: tenant.fcm, APN: tenant.apn },
       ...over,
     });
+    return id;
   }
 
   /** Takes turns of a lane until nothing is handed over; what was, in order. */
@@ -106,6 +122,48 @@ export class Store {
     return results.flatMap((result) => (result.state === 'claimed' ? [result.push] : []));
   }
 
+  /** Ids of an operation's pushes, oldest first. */
+  async idsOf(operationId: Uuid, status?: string): Promise<Uuid[]> {
+    const rows = await this.db.query<{ id: Uuid }>(
+      `SELECT id FROM push_notifications
+       WHERE operation_id = $1 AND ($2::push_status IS NULL OR status = $2) ORDER BY id`,
+      [operationId, status ?? null],
+    );
+    return rows.map(({ id }) => id);
+  }
+
+  /** Settles claims; FAILED when `failing`. */
+  async settle(claims: readonly ClaimedPush[], failing = false): Promise<void> {
+    const over = failing ? { to: 'FAILED' as const, errorCode: 71001, errorMessage: 'gone' } : {};
+    await this.deliveries.settle(claims.map((claim) => settlementOf(claim, over)));
+  }
+
+  /**
+   * Everything that should add up and does not: counters of operations against their rows, windows
+   * against the rows below the cursors, `completedAt` against what is left to do.
+   */
+  async discrepancies(): Promise<unknown[]> {
+    const counters = await this.db.query(
+      `SELECT o.id, o.scheduled, o.queued, o.sent, o.failed, o.canceled, o.completed_at, r.*
+       FROM operations o CROSS JOIN LATERAL (
+         SELECT count(*) FILTER (WHERE status = 'SCHEDULED') AS s, count(*) FILTER (WHERE status = 'QUEUED') AS q,
+           count(*) FILTER (WHERE status = 'SENT') AS t, count(*) FILTER (WHERE status = 'FAILED') AS f,
+           count(*) FILTER (WHERE status = 'CANCELED') AS c
+         FROM push_notifications WHERE operation_id = o.id) r
+       WHERE (o.scheduled, o.queued, o.sent, o.failed, o.canceled) IS DISTINCT FROM (r.s, r.q, r.t, r.f, r.c)
+         OR (o.completed_at IS NULL) <> (o.scheduled + o.queued > 0)`,
+    );
+    const windows = await this.db.query(
+      `SELECT w.credential_id, w.outstanding, coalesce(a.n, 0) AS actual FROM credential_windows w LEFT JOIN (
+         SELECT q.credential_id, count(*)::int AS n FROM operation_parts q JOIN push_notifications p
+           ON p.operation_id = q.operation_id AND p.provider = q.provider AND p.status = 'QUEUED'
+           AND p.id <= q.dispatched_through
+         GROUP BY q.credential_id) a USING (credential_id)
+       WHERE w.outstanding <> coalesce(a.n, 0)`,
+    );
+    return [...counters, ...windows];
+  }
+
   async outstanding(credentialId: Uuid): Promise<number | undefined> {
     const rows = await this.db.query<{ outstanding: number }>(
       'SELECT outstanding FROM credential_windows WHERE credential_id = $1',
@@ -119,6 +177,11 @@ export interface Tenant {
   accountId: Uuid;
   fcm: Uuid;
   apn: Uuid;
+}
+
+/** A key with the fingerprint of some request. */
+export function once(key: string, request = 'request'): Once {
+  return { key, fingerprint: createHash('sha256').update(request).digest() };
 }
 
 /** A settlement of a claim, SENT unless said otherwise. */

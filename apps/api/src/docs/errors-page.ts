@@ -41,6 +41,7 @@ const REQUESTS = [
   [20409, 409, 'A limit is reached, or the state of the resource does not allow it.'],
   [20413, 413, 'The body is larger than 10 MB.'],
   [20415, 415, 'The body is not `application/json`.'],
+  [20422, 422, 'The `Idempotency-Key` was used for another request.'],
   [20500, 500, 'Our fault. The log has the details under the request id.'],
   [
     20503,

@@ -5,6 +5,7 @@ import {
   PushNotificationQuery,
   Send,
   SendAccepted,
+  parseTagsFilter,
   toPushNotification,
   toPushNotificationDetail,
 } from '@app/contract';
@@ -18,6 +19,12 @@ import { AccountId } from '../auth/authentication.js';
 import { NeedsScope } from '../auth/needs-scope.js';
 import { ApiErrors } from '../errors/api-errors.js';
 import { idFromPath, notFound } from '../http/id-from-path.js';
+import {
+  IdempotencyKey,
+  TakesIdempotencyKey,
+  markReplayed,
+  onceOf,
+} from '../http/idempotency-key.js';
 import { PublicUrl } from '../http/public-url.js';
 import { listing } from '../lists/listing.js';
 import { PageTokens } from '../lists/page-tokens.js';
@@ -37,6 +44,7 @@ export class PushNotificationsController {
   @Post()
   @HttpCode(202)
   @NeedsScope('send')
+  @TakesIdempotencyKey()
   @ApiOperation({
     operationId: 'sendPushNotifications',
     summary: 'Send to up to 10,000 recipients',
@@ -48,9 +56,13 @@ export class PushNotificationsController {
     @AccountId() accountId: Uuid,
     @Body({ schema: Send }) body: Send,
     @Query({ schema: NoQuery }) _query: NoQuery,
+    @IdempotencyKey() key: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SendAccepted> {
-    const operationId = formatId('operation', await this.sending.accept(accountId, body));
+    const once = onceOf(key, 'POST', 'PushNotifications', body);
+    const { id, replayed } = await this.sending.accept(accountId, body, once);
+    markReplayed(reply, replayed);
+    const operationId = formatId('operation', id);
     const operationLocation = this.publicUrl.of(`Operations/${operationId}`);
     void reply.header('location', operationLocation);
     return { operationId, operationLocation };
@@ -66,7 +78,17 @@ export class PushNotificationsController {
     @Query({ schema: PushNotificationQuery }) query: PushNotificationQuery,
   ): Promise<PushNotificationList> {
     const { filter, page, paginate } = listing(this.pageTokens, accountId, 'pushes', query);
-    const found = await this.pushNotifications.list(accountId, filter, page);
+    const { tags, errorCode, user: userId, ...others } = filter;
+    const found = await this.pushNotifications.list(
+      accountId,
+      {
+        ...others,
+        userId,
+        tags: tags === undefined ? undefined : parseTagsFilter(tags),
+        errorCode: errorCode === undefined ? undefined : Number(errorCode),
+      },
+      page,
+    );
     return {
       pushNotifications: found.items.map(toPushNotification),
       pagination: paginate(found),

@@ -1,6 +1,12 @@
 import { Module } from '@nestjs/common';
+import { PreflightController } from './preflight.controller.js';
+import { PreflightService } from './preflight.service.js';
 import { PushNotificationsController } from './push-notifications.controller.js';
+import { SendResolver } from './send-resolver.js';
 import { SendService } from './send.service.js';
 
-@Module({ controllers: [PushNotificationsController], providers: [SendService] })
+@Module({
+  controllers: [PreflightController, PushNotificationsController],
+  providers: [PreflightService, SendResolver, SendService],
+})
 export class PushNotificationsModule {}

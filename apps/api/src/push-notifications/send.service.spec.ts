@@ -1,32 +1,38 @@
 import { describe, expect, it } from '@jest/globals';
 import { Send } from '@app/contract';
-import { InvalidRequest, Unavailable, newId } from '@app/domain';
+import { InvalidRequest, KeyReused, Unavailable, newId } from '@app/domain';
 import type { Credential } from '@app/domain';
 import type {
   CredentialRepository,
   DispatchSignal,
+  Done,
   NewOperation,
   OperationRepository,
 } from '@app/persistence';
+import { SendResolver } from './send-resolver.js';
 import { SendService } from './send.service.js';
 
 const account = newId();
 const credential = { id: newId(), appName: 'shop', credentialType: 'FCM' } as Credential;
 const user = 'comms_pushnotificationuser_01h2xcejqtf2nbrexx3vqjhp41';
 
-function build(accept: (operation: NewOperation) => Promise<string>) {
+function build(
+  accept: (operation: NewOperation) => Promise<string>,
+  findDone: () => Promise<Done | null> = async () => null,
+) {
   const events: string[] = [];
   const operations = {
     accept: async (_account: string, operation: NewOperation) => {
       events.push('accept');
       const id = await accept(operation);
       events.push('committed');
-      return id;
+      return { id, replayed: false };
     },
-  } as OperationRepository;
+    findDone,
+  } as unknown as OperationRepository;
   const credentials = { select: async () => [credential] } as unknown as CredentialRepository;
   const signal = { notify: () => void events.push('notify') } as DispatchSignal;
-  return { events, service: new SendService(credentials, operations, signal) };
+  return { events, service: new SendService(new SendResolver(credentials), operations, signal) };
 }
 
 const send = (body: object) =>
@@ -45,7 +51,8 @@ describe('SendService', () => {
       { userId: user },
       { token: 'u', provider: 'FCM' },
     ];
-    expect(await service.accept(account, send({ to, collapseKey: 'c' }))).toBe(id);
+    const asked = send({ to, collapseKey: 'c', tags: { a: 'b' }, badge: 0 });
+    expect(await service.accept(account, asked)).toEqual({ id, replayed: false });
     expect(accepted).toEqual({
       settings: {
         content: { body: 'B' },
@@ -53,7 +60,10 @@ describe('SendService', () => {
         sound: null,
         ttlSeconds: 2_419_200,
         collapseKey: 'c',
+        badge: 0,
+        overrides: null,
       },
+      tags: { a: 'b' },
       scheduledFor: null,
       recipients: 3,
       pushes: [
@@ -88,5 +98,56 @@ describe('SendService', () => {
       faults: [{ context: '$.content.body' }, { context: '$.from' }],
     });
     expect(events).toEqual([]);
+  });
+
+  it('gives each push its own tags when they are templates', async () => {
+    let accepted: NewOperation | undefined;
+    const { service } = build(async (operation) => {
+      accepted = operation;
+      return newId();
+    });
+    const to = ['Ann', 'Bob'].map((name) => ({ token: 't', provider: 'FCM', variables: { name } }));
+    const tags = { who: '{{ name | downcase }}', what: 'x' };
+    await service.accept(
+      account,
+      send({ to: [{ userId: user, variables: { name: 'c' } }, ...to], tags }),
+    );
+    expect(accepted?.tags).toEqual(tags);
+    expect(accepted?.pushes.map((push) => push.tags)).toEqual([
+      { who: 'ann', what: 'x' },
+      { who: 'bob', what: 'x' },
+    ]);
+  });
+
+  it('names the recipients for whom a tag does not render', async () => {
+    const { service } = build(async () => newId());
+    const to = ['ok', '', 'not this'].map((v) => ({
+      token: 't',
+      provider: 'FCM',
+      variables: { v },
+    }));
+    await expect(
+      service.accept(account, send({ to, tags: { k: '{{ v }}' } })),
+    ).rejects.toMatchObject({ faults: [{ context: '$.to[1]' }, { context: '$.to[2]' }] });
+  });
+
+  it('asks the key first: a repetition gets its first answer, whatever it would get now', async () => {
+    const id = newId();
+    const { service, events } = build(
+      async () => newId(),
+      async () => ({ id, replayed: true }),
+    );
+    const once = { key: 'k', fingerprint: Buffer.alloc(32) };
+    const past = send({ schedule: { sendAt: '2020-01-01T00:00:00Z' } });
+    expect(await service.accept(account, past, once)).toEqual({ id, replayed: true });
+    expect(events).toEqual([]);
+    await expect(service.accept(account, past)).rejects.toBeInstanceOf(InvalidRequest);
+    const reused = build(
+      async () => newId(),
+      async () => {
+        throw new KeyReused('other');
+      },
+    );
+    await expect(reused.service.accept(account, past, once)).rejects.toBeInstanceOf(KeyReused);
   });
 });

@@ -1,16 +1,24 @@
-import type { Recipient, Send } from '@app/contract';
+import { isTemplate } from '@app/contract';
+import type { Send } from '@app/contract';
 import { InvalidRequest } from '@app/domain';
-import type { ProviderKind, PushTarget, Uuid } from '@app/domain';
-import { CredentialRepository, DispatchSignal, OperationRepository } from '@app/persistence';
+import type { Fault, OperationSettings, Tags, Uuid } from '@app/domain';
+import { DispatchSignal, OperationRepository } from '@app/persistence';
+import type { Done, Once } from '@app/persistence';
 import { Injectable } from '@nestjs/common';
-import { chooseCredentials, selectorOf } from './choose-credentials.js';
-import { templateFaults } from './templates.js';
+import { MAX_FAULTS } from '../errors/faults.js';
+import { RenderBudget } from './render-budget.js';
+import { renderTags } from './render-tags.js';
+import { SendResolver } from './send-resolver.js';
+import { sendFaults } from './send-rules.js';
+
+/** For the tags of one send. */
+const MAX_RENDER_MS = 5_000;
 
 /** Steps 1 to 3 of the straight line: resolve, commit, wake. */
 @Injectable()
 export class SendService {
   constructor(
-    private readonly credentials: CredentialRepository,
+    private readonly resolver: SendResolver,
     private readonly operations: OperationRepository,
     private readonly dispatchers: DispatchSignal,
   ) {}
@@ -18,45 +26,58 @@ export class SendService {
   /**
    * Accepts a send that keeps the schema.
    *
+   * @param once of a request that may be a repetition; it then gets its first answer again, also
+   *   where it would be refused by now.
    * @returns the operation's id, once it and every recipient are committed.
-   * @throws InvalidRequest, Unavailable
+   * @throws InvalidRequest, KeyReused, Unavailable
    */
-  async accept(accountId: Uuid, send: Send): Promise<Uuid> {
-    const { content, priority, sound, ttlSeconds } = send;
-    const faults = templateFaults(content);
-    const { pushes, unaddressable, providers } = addressees(send.to);
-    const found = await this.credentials.select(accountId, selectorOf(send.from));
-    const chosen = chooseCredentials(send.from, found, providers);
-    if ('faults' in chosen) throw new InvalidRequest([...faults, ...chosen.faults]);
-    if (faults.length > 0) throw new InvalidRequest(faults);
+  async accept(accountId: Uuid, send: Send, once?: Once): Promise<Done> {
+    const before = once === undefined ? null : await this.operations.findDone(accountId, once);
+    if (before !== null) return before;
 
-    const id = await this.operations.accept(accountId, {
-      settings: { content, priority, sound, ttlSeconds, collapseKey: send.collapseKey ?? null },
-      scheduledFor: null,
-      recipients: send.to.length,
-      pushes,
-      unaddressable,
-      credentials: chosen.credentials,
-    });
+    const now = new Date();
+    const scheduledFor = send.schedule?.sendAt ?? null;
+    const faults = sendFaults(send, now);
+    const tags = faults.length > 0 ? {} : await tagsOf(send, scheduledFor ?? now);
+    const resolved = await this.resolver.resolve(accountId, send, tags.each);
+    faults.push(...resolved.faults, ...(tags.faults ?? []));
+    if (faults.length > 0) throw new InvalidRequest(faults.slice(0, MAX_FAULTS));
+
+    const { pushes, unaddressable, credentials } = resolved;
+    const done = await this.operations.accept(
+      accountId,
+      {
+        settings: settingsOf(send),
+        scheduledFor,
+        recipients: send.to.length,
+        tags: send.tags ?? null,
+        pushes,
+        unaddressable,
+        credentials,
+      },
+      once,
+    );
     // Not awaited: a lost signal costs a second at most, the caller's 202 waits for nothing more.
     this.dispatchers.notify();
-    return id;
+    return done;
   }
 }
 
-/** One pass over up to 10,000 recipients. There are no users yet: each counts as unaddressable. */
-function addressees(to: readonly Recipient[]) {
-  const pushes: PushTarget[] = [];
-  const unaddressable: string[] = [];
-  const providers = new Set<ProviderKind>();
-  for (const recipient of to) {
-    if ('userId' in recipient) {
-      unaddressable.push(recipient.userId);
-      continue;
-    }
-    const { provider, token, variables } = recipient;
-    providers.add(provider);
-    pushes.push({ provider, token, variables: variables ?? null });
-  }
-  return { pushes, unaddressable, providers };
+/** Tags without a template are the same for all and need no rendering. */
+async function tagsOf(send: Send, now: Date): Promise<{ each?: Tags[]; faults?: Fault[] }> {
+  if (send.tags === undefined || !Object.values(send.tags).some(isTemplate)) return {};
+  return renderTags(send.tags, send.to, now, new RenderBudget(MAX_RENDER_MS));
+}
+
+export function settingsOf(send: Send): OperationSettings {
+  const { content, priority, sound, ttlSeconds, collapseKey, badge, overrides } = send;
+  return {
+    content,
+    priority,
+    sound,
+    ttlSeconds,
+    collapseKey: collapseKey ?? null,
+    badge: badge ?? null,
+    overrides: overrides ?? null,
+  };
 }

@@ -1,11 +1,10 @@
-import type { Content, Fault } from '@app/domain';
+import type { Content, Fault, Tags } from '@app/domain';
 import { RenderError, TemplateError, compile, compileContent } from '@app/templating';
-import type { RenderedContent } from '@app/templating';
 import { MAX_FAULTS } from '../errors/faults.js';
 import { jsonPath } from '../errors/json-path.js';
 
-/** The templates of a content that do not parse, each with its place and position. */
-export function templateFaults(content: Content): Fault[] {
+/** The templates of a send that do not parse, each with its place and position. */
+export function templateFaults(content: Content, tags: Tags = {}): Fault[] {
   const faults: Fault[] = [];
   const check = (source: string | undefined, path: string[]) => {
     if (source === undefined || faults.length >= MAX_FAULTS) return;
@@ -16,13 +15,16 @@ export function templateFaults(content: Content): Fault[] {
       const { message, line, column } = error;
       faults.push({
         message: `The template does not parse: ${message} (line ${line}, column ${column}).`,
-        context: jsonPath(['content', ...path]),
+        context: jsonPath(path),
       });
     }
   };
-  check(content.title, ['title']);
-  check(content.body, ['body']);
-  for (const [key, source] of Object.entries(content.data ?? {})) check(source, ['data', key]);
+  check(content.title, ['content', 'title']);
+  check(content.body, ['content', 'body']);
+  for (const [key, source] of Object.entries(content.data ?? {})) {
+    check(source, ['content', 'data', key]);
+  }
+  for (const [key, source] of Object.entries(tags)) check(source, ['tags', key]);
   return faults;
 }
 
@@ -36,9 +38,11 @@ export function renderContent(
   content: Content,
   variables: Record<string, string>,
   now: Date,
-): RenderedContent | null {
+): Content | null {
   try {
-    return compileContent(content).render(variables, now);
+    const { imageUrl } = content;
+    const rendered = compileContent(content).render(variables, now);
+    return imageUrl === undefined ? rendered : { ...rendered, imageUrl };
   } catch (error) {
     if (error instanceof RenderError || error instanceof TemplateError) return null;
     throw error;

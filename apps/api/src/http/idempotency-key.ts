@@ -1,0 +1,74 @@
+import { createHash } from 'node:crypto';
+import { InvalidRequest } from '@app/domain';
+import type { Once } from '@app/persistence';
+import { applyDecorators, createParamDecorator } from '@nestjs/common';
+import type { ExecutionContext } from '@nestjs/common';
+import { ApiHeader, ApiResponse } from '@nestjs/swagger';
+import { ErrorBody } from '@app/contract';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+
+const HEADER = 'Idempotency-Key';
+const MAX_KEY = 255;
+
+/** The caller's key, when there is one. A 400 when it has no sane length. */
+export const IdempotencyKey = createParamDecorator(
+  (_: unknown, context: ExecutionContext): string | undefined =>
+    idempotencyKey(context.switchToHttp().getRequest<FastifyRequest>().headers),
+);
+
+/** @throws InvalidRequest */
+export function idempotencyKey(headers: FastifyRequest['headers']): string | undefined {
+  const key = headers[HEADER.toLowerCase()];
+  if (key === undefined) return undefined;
+  if (typeof key === 'string' && key.length >= 1 && key.length <= MAX_KEY) return key;
+  throw new InvalidRequest([
+    { message: `An ${HEADER} has 1 to ${MAX_KEY} characters.`, context: `$['${HEADER}']` },
+  ]);
+}
+
+/** Documents the header and what comes of it. */
+export function TakesIdempotencyKey(): MethodDecorator {
+  return applyDecorators(
+    ApiHeader({
+      name: HEADER,
+      required: false,
+      description:
+        'Makes a repetition harmless: the same request under the same key gets its first answer again, ' +
+        'with `Idempotent-Replayed: true`. Kept for 24 hours.',
+      schema: { type: 'string', minLength: 1, maxLength: MAX_KEY },
+    }),
+    ApiResponse({
+      status: 422,
+      description: 'The Idempotency-Key was used for another request.',
+      standardSchema: ErrorBody,
+    }),
+  );
+}
+
+/**
+ * What tells a repetition from another request: method, path and the validated body, whatever the
+ * order of its fields.
+ */
+export function onceOf(
+  key: string | undefined,
+  method: string,
+  path: string,
+  body: unknown = null,
+): Once | undefined {
+  if (key === undefined) return undefined;
+  const hash = createHash('sha256').update(`${method} ${path}\n`).update(canonical(body));
+  return { key, fingerprint: hash.digest() };
+}
+
+/** JSON with the fields of every object in order. */
+function canonical(body: unknown): string {
+  return JSON.stringify(body, (_, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
+      : value,
+  );
+}
+
+export function markReplayed(reply: FastifyReply, replayed: boolean): void {
+  if (replayed) void reply.header('idempotent-replayed', 'true');
+}

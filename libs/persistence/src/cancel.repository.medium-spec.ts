@@ -1,0 +1,171 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { Conflict, newId, NotFound } from '@app/domain';
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { Store, type Tenant } from './testing.js';
+
+let database: TestDatabase;
+let store: Store;
+let tenant: Tenant;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  store = new Store(database.appUrl, { window: 50, poolSize: 12 });
+});
+
+afterAll(async () => {
+  await store?.db.close();
+  await database?.drop();
+});
+
+beforeEach(async () => {
+  await store.db.query('DELETE FROM operation_parts');
+  await store.db.query('UPDATE credential_windows SET outstanding = 0');
+  tenant = await store.tenant();
+});
+
+afterEach(async () => expect(await store.discrepancies()).toEqual([]));
+
+const statsOf = async (id: string) => (await store.operations.find(tenant.accountId, id))!;
+const cancel = (operationId: string) => store.cancels.cancel(tenant.accountId, { operationId });
+
+describe('cancel of an operation', () => {
+  it('takes what is scheduled', async () => {
+    const id = await store.accept(tenant, 3, { scheduledFor: new Date(Date.now() + 60_000) });
+    expect(await cancel(id)).toBe(3);
+    const operation = await statsOf(id);
+    expect(operation).toMatchObject({ status: 'CANCELED', stats: { canceled: 3, scheduled: 0 } });
+    expect(operation.completedAt).not.toBeNull();
+  });
+
+  it('takes what is queued, gives its room back and leaves what is in flight', async () => {
+    const id = await store.accept(tenant, 80);
+    const handedOver = await store.dispatchAll('small');
+    expect(await store.outstanding(tenant.fcm)).toBe(50);
+    const claims = await store.claim(handedOver.slice(0, 4).map((push) => push.id));
+    expect(await cancel(id)).toBe(76);
+    expect(await store.outstanding(tenant.fcm)).toBe(4);
+    expect(await statsOf(id)).toMatchObject({
+      status: 'PROCESSING',
+      completedAt: null,
+      stats: { canceled: 76, queued: 4 },
+    });
+    expect(await store.dispatchAll('small')).toEqual([]);
+    await store.settle(claims);
+    expect(await statsOf(id)).toMatchObject({ status: 'COMPLETED', stats: { sent: 4 } });
+  });
+
+  it('takes a push whose lease ran out', async () => {
+    const id = await store.accept(tenant, 1);
+    const [push] = await store.dispatchAll('small');
+    await store.claim([push!.id], -1);
+    expect(await cancel(id)).toBe(1);
+  });
+
+  it('is refused when everything is in flight, over, or not there', async () => {
+    const id = await store.accept(tenant, 2);
+    const claims = await store.claim((await store.dispatchAll('small')).map((push) => push.id));
+    await expect(cancel(id)).rejects.toThrow(Conflict);
+    await store.settle(claims);
+    await expect(cancel(id)).rejects.toThrow(Conflict);
+    await expect(cancel(newId())).rejects.toThrow(NotFound);
+    const other = await store.tenant();
+    await expect(store.cancels.cancel(other.accountId, { operationId: id })).rejects.toThrow(
+      NotFound,
+    );
+  });
+
+  it('leaves a canceled push alone for good: neither claimed, dispatched nor settled', async () => {
+    const id = await store.accept(tenant, 2);
+    const ids = (await store.dispatchAll('small')).map((push) => push.id);
+    const [claim] = await store.claim(ids.slice(0, 1), -1);
+    await cancel(id);
+    expect(await store.deliveries.claim(ids, 1_000)).toEqual([
+      { state: 'over' },
+      { state: 'over' },
+    ]);
+    await store.settle([claim!]);
+    expect(await statsOf(id)).toMatchObject({
+      status: 'CANCELED',
+      stats: { canceled: 2, sent: 0 },
+    });
+  });
+});
+
+describe('cancel of one push', () => {
+  it('takes it alone, once', async () => {
+    const id = await store.accept(tenant, 3);
+    const [first, second] = (await store.dispatchAll('small')).map((push) => push.id);
+    const one = (pushId: string) => store.cancels.cancel(tenant.accountId, { pushId });
+    expect(await one(second!)).toBe(1);
+    expect(await store.idsOf(id, 'CANCELED')).toEqual([second]);
+    await expect(one(second!)).rejects.toThrow(Conflict);
+    await store.claim([first!]);
+    await expect(one(first!)).rejects.toThrow(Conflict);
+    await expect(one(newId())).rejects.toThrow(NotFound);
+    const other = await store.tenant();
+    await expect(store.cancels.cancel(other.accountId, { pushId: first! })).rejects.toThrow(
+      NotFound,
+    );
+  });
+});
+
+describe('races', () => {
+  it('cancel against dispatch: a turn that waits for the cancel hands over nothing of it', async () => {
+    const id = await store.accept(tenant, 20);
+    const blocker = await store.db.pool.connect();
+    await blocker.query('BEGIN');
+    // Cancel stands behind this with operation, parts and rows in its hands.
+    await blocker.query('SELECT FROM credential_windows WHERE credential_id = $1 FOR UPDATE', [
+      tenant.fcm,
+    ]);
+    const [push] = await store.idsOf(id);
+    await store.db.query(
+      'UPDATE operation_parts SET dispatched_through = $1 WHERE operation_id = $2',
+      [push, id],
+    );
+    await blocker.query('UPDATE credential_windows SET outstanding = 1 WHERE credential_id = $1', [
+      tenant.fcm,
+    ]);
+    const canceling = cancel(id);
+    await waiting(1);
+    const dispatching = store.dispatchAll('small');
+    await waiting(2);
+    await blocker.query('COMMIT');
+    blocker.release();
+    expect(await canceling).toBe(20);
+    expect(await dispatching).toEqual([]);
+    expect(await store.outstanding(tenant.fcm)).toBe(0);
+  });
+
+  it('cancel against dispatch, claims and settlements, all at once', async () => {
+    for (let round = 0; round < 8; round++) {
+      const id = await store.accept(tenant, 60);
+      const deliver = async () => {
+        for (let turn = 0; turn < 3; turn++) {
+          const handedOver = await store.dispatchAll('small', 15);
+          const claims = await store.claim(handedOver.map((push) => push.id).reverse());
+          await store.settle(claims, turn === 1);
+        }
+      };
+      const results = await Promise.allSettled([deliver(), cancel(id), deliver(), cancel(id)]);
+      for (const result of results) {
+        if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(Conflict);
+      }
+      await deliver();
+      await deliver();
+      const { stats } = await statsOf(id);
+      expect(stats.queued).toBe(0);
+      expect(await store.sweeps.pass((pass) => pass.auditWindows())).toBe(0);
+    }
+  });
+});
+
+/** Until so many statements wait for a lock. */
+async function waiting(count: number): Promise<void> {
+  for (;;) {
+    const [row] = await store.db.query<{ n: number }>(
+      `SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
+    );
+    if ((row?.n ?? 0) >= count) return;
+  }
+}
