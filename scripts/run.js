@@ -12,6 +12,7 @@ import { setUp } from './setup.js';
 const COMMANDS = {
   demo: () => import('./demo.js'),
   start: () => import('./start.js'),
+  simulator: () => import('./simulator.js'),
   test: () => import('./test.js'),
   setup: () => Promise.resolve({ main: () => Promise.resolve() }),
 };
