@@ -60,7 +60,13 @@ export class OperationErrorsRepository {
     const atUsers = before?.startsWith(USER) === true;
     const failed = atUsers
       ? []
-      : await this.failed(operationId, before ?? null, operation.last_push_id, limit + 1);
+      : await this.failed(
+          accountId,
+          operationId,
+          before ?? null,
+          operation.last_push_id,
+          limit + 1,
+        );
     const items = failed.slice(0, limit);
     if (failed.length > limit) return { items, next: items.at(-1)?.pushId ?? null };
 
@@ -78,6 +84,7 @@ export class OperationErrorsRepository {
   }
 
   private async failed(
+    accountId: Uuid,
     operationId: Uuid,
     before: Uuid | null,
     last: Uuid,
@@ -86,10 +93,10 @@ export class OperationErrorsRepository {
     const rows = await this.db.query<FailedRow>(
       `SELECT id, provider, token, variables, error_code, error_message, settled_at
        FROM push_notifications
-       WHERE operation_id = $1 AND status = 'FAILED' AND id > $1 AND id <= $2
-         AND ($3::uuid IS NULL OR id < $3)
-       ORDER BY id DESC LIMIT $4`,
-      [operationId, last, before, limit],
+       WHERE account_id = $1 AND error_code IS NOT NULL AND operation_id = $2 AND status = 'FAILED'
+         AND id > $2 AND id <= $3 AND ($4::uuid IS NULL OR id < $4)
+       ORDER BY id DESC LIMIT $5`,
+      [accountId, operationId, last, before, limit],
     );
     return rows.map((row) => ({
       pushId: row.id,

@@ -16,13 +16,8 @@ import type { Done, NewOperation, Once, OperationFilter, Page, PageRequest } fro
 /** Operations with up to so many recipients pass bulk. */
 export const SMALL_LANE_LIMIT = 100;
 
-/**
- * Everything of a send in one statement, so that one round trip is one transaction: after it
- * returns, nothing can be lost; when it fails, nothing is there.
- *
- * @param taken condition on which the rows are written.
- */
-const accept = (taken: string) => `
+/** @param taken condition on which the rows are written. */
+const operation = (taken: string) => `
 operation AS (
   INSERT INTO operations (id, account_id, content, priority, sound, ttl_seconds, collapse_key,
     scheduled_for, recipients, unaddressable_users, total, unaddressable, scheduled, queued,
@@ -37,27 +32,33 @@ operation AS (
 ), turn AS (
   INSERT INTO dispatch_turns (account_id, lane) SELECT $2::uuid, $19::lane WHERE $11::int > $12::int AND ${taken}
   ON CONFLICT DO NOTHING
-), pushes AS (
-  INSERT INTO push_notifications (id, account_id, operation_id, provider, credential_id, token,
-    variables, status, due_at, expires_at, tags, user_id)
-  SELECT push.id, $2::uuid, $1::uuid, push.provider, push.credential_id, push.token, push.variables::jsonb,
-    CASE WHEN $8::timestamptz IS NULL THEN 'QUEUED' ELSE 'SCHEDULED' END::push_status,
-    coalesce($8::timestamptz, now()),
-    greatest(coalesce($8::timestamptz, now()), now()) + make_interval(secs => $6::int),
-    coalesce(push.tags::jsonb, $22::jsonb), push.user_id
-  FROM unnest($23::uuid[], $24::provider_kind[], $25::uuid[], $26::text[], $27::text[], $28::text[], $29::uuid[])
-    AS push (id, provider, credential_id, token, variables, tags, user_id)
-  WHERE ${taken}
 )`;
 
-const ACCEPT = `WITH ${accept('true')} SELECT true AS taken`;
+const pushes = (taken: string) => `
+  INSERT INTO push_notifications (id, account_id, operation_id, provider, credential_id, token,
+    variables, status, due_at, expires_at, tags, user_id)
+  SELECT push.id, $2::uuid, $1::uuid, push.provider,
+    CASE push.provider WHEN 'FCM' THEN $22::uuid ELSE $23::uuid END, push.token, push.variables::jsonb,
+    CASE WHEN $8::timestamptz IS NULL THEN 'QUEUED' ELSE 'SCHEDULED' END::push_status,
+    (SELECT coalesce($8::timestamptz, now())),
+    (SELECT greatest($8::timestamptz, now()) + make_interval(secs => $6::int)),
+    coalesce(push.tags::jsonb, $24::jsonb), push.user_id
+  FROM unnest($25::uuid[], $26::provider_kind[], $27::text[], $28::text[], $29::text[], $30::uuid[])
+    AS push (id, provider, token, variables, tags, user_id)
+  WHERE ${taken}`;
+
+/**
+ * Everything of a send in one statement, so that one round trip is one transaction: after it
+ * returns, nothing can be lost; when it fails, nothing is there.
+ */
+const ACCEPT = `WITH ${operation('true')} ${pushes('true')}`;
 
 /** The key is the first row of the same transaction: without it nothing is written. */
 const ACCEPT_ONCE = `
 WITH key AS (
-  INSERT INTO idempotency_keys (account_id, key, fingerprint, resource_id) VALUES ($2::uuid, $30, $31, $1::uuid)
+  INSERT INTO idempotency_keys (account_id, key, fingerprint, resource_id) VALUES ($2::uuid, $31, $32, $1::uuid)
   ON CONFLICT DO NOTHING RETURNING true
-), ${accept('EXISTS (SELECT FROM key)')}
+), ${operation('EXISTS (SELECT FROM key)')}, pushes AS (${pushes('EXISTS (SELECT FROM key)')})
 SELECT EXISTS (SELECT FROM key) AS taken`;
 
 interface OperationRow {
@@ -175,7 +176,6 @@ function acceptValues(id: Uuid, accountId: Uuid, operation: NewOperation): unkno
   const count = pushes.length;
   const ids = new Array<Uuid>(count);
   const providers = new Array<string>(count);
-  const credentialIds = new Array<Uuid | undefined>(count);
   const tokens = new Array<string>(count);
   const variables = new Array<string | null>(count);
   // What most sends have not: an empty array is filled up with NULL.
@@ -184,7 +184,6 @@ function acceptValues(id: Uuid, accountId: Uuid, operation: NewOperation): unkno
   for (const [at, push] of pushes.entries()) {
     ids[at] = newId();
     providers[at] = push.provider;
-    credentialIds[at] = credentials[push.provider];
     tokens[at] = push.token;
     variables[at] = json(push.variables);
     if (push.tags !== undefined) pushTags[at] = JSON.stringify(push.tags);
@@ -214,11 +213,12 @@ function acceptValues(id: Uuid, accountId: Uuid, operation: NewOperation): unkno
     operation.recipients <= SMALL_LANE_LIMIT ? 'small' : 'bulk',
     partProviders,
     partProviders.map((provider) => credentials[provider]),
+    credentials.FCM ?? null,
+    credentials.APN ?? null,
     // Every push brings its own when one of them is a template.
     pushTags.length > 0 ? null : json(tags),
     ids,
     providers,
-    credentialIds,
     tokens,
     variables,
     Array.from(pushTags, (value) => value ?? null),

@@ -53,8 +53,8 @@ const COLUMNS = `p.id, p.operation_id, p.status, p.provider, p.token, p.variable
 
 /**
  * $1 account, $2 before, $3 from, $4 to, $5 operation: an operation's pushes lie between its own id
- * and its last push's, so they need no index of their own. $6 error code, $7 user: few rows have one, and
- * an index of their own finds them.
+ * and its last push's, so they need no index of their own. $6 whether it failed, $7 user: few rows have
+ * that, and indexes of their own find them.
  */
 const EXAMINED = `
   SELECT * FROM push_notifications
@@ -63,7 +63,7 @@ const EXAMINED = `
     AND ($5::uuid IS NULL OR id > $5)
     AND ($5::uuid IS NULL
       OR id <= (SELECT last_push_id FROM operations WHERE id = $5 AND account_id = $1))
-    AND ($6::int IS NULL OR error_code = $6) AND ($7::uuid IS NULL OR user_id = $7)
+    AND (NOT $6::boolean OR error_code IS NOT NULL) AND ($7::uuid IS NULL OR user_id = $7)
   ORDER BY id DESC LIMIT ${MAX_EXAMINED_ROWS}`;
 
 export class PushNotificationRepository {
@@ -102,13 +102,14 @@ export class PushNotificationRepository {
       filter.operationId !== undefined ||
       filter.status !== undefined ||
       filter.provider !== undefined ||
-      filter.tags !== undefined;
+      filter.tags !== undefined ||
+      filter.errorCode !== undefined;
     const keys = [
       accountId,
       page.before,
       ...idRange(filter),
       filter.operationId ?? null,
-      filter.errorCode ?? null,
+      filter.errorCode !== undefined,
       filter.userId ?? null,
     ];
     const rows = await this.db.query<PushRow>(
@@ -118,8 +119,8 @@ export class PushNotificationRepository {
          WHERE ($5::uuid IS NULL OR operation_id = $5)
            AND ($8::push_status IS NULL OR status = $8)
            AND ($9::provider_kind IS NULL OR provider = $9)
-           AND ($10::jsonb[] IS NULL OR tags @> ALL ($10))
-         LIMIT $11
+           AND ($10::jsonb[] IS NULL OR tags @> ALL ($10)) AND ($11::int IS NULL OR error_code = $11)
+         LIMIT $12
        ) p JOIN operations o ON o.id = p.operation_id
        ORDER BY p.id DESC`,
       [
@@ -127,6 +128,7 @@ export class PushNotificationRepository {
         filter.status ?? null,
         filter.provider ?? null,
         filter.tags?.map((tag) => JSON.stringify(Object.fromEntries([tag]))) ?? null,
+        filter.errorCode ?? null,
         page.limit + 1,
       ],
     );

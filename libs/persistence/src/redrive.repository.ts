@@ -14,7 +14,7 @@ import type { CommandTarget, Done, Once } from './ports.js';
 const REDRIVE = `
 WITH target AS MATERIALIZED (
   SELECT id, provider FROM push_notifications
-  WHERE operation_id = $2 AND status = '${redriven.from[0]}' AND account_id = $1
+  WHERE account_id = $1 AND error_code IS NOT NULL AND operation_id = $2 AND status = '${redriven.from[0]}'
     AND id > $2 AND id <= $3 AND ($4::uuid IS NULL OR id = $4)
 ), lowest AS (
   SELECT DISTINCT ON (provider) provider, id FROM target ORDER BY provider, id
