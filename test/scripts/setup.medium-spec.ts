@@ -283,7 +283,10 @@ describe('a fresh checkout without a registry', () => {
         encoding: 'utf8',
       },
     );
-    expect([status, stderr]).toEqual([1, 'Usage: node scripts/run.js demo|start|test|setup\n']);
+    expect([status, stderr]).toEqual([
+      1,
+      'Usage: node scripts/run.js demo|start|simulator|test|setup\n',
+    ]);
   });
 
   it('hands over to the pinned Node and hands back its exit code', () => {
