@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { ErrorBody } from '@app/contract';
 import pg from 'pg';
-import { DatabaseLink } from './database-link.js';
+import { DatabaseLink } from '../support/database-link.js';
 import { fcmContent, read, startGateway, storeCredential } from './gateway.js';
 import type { Answer, Client, Gateway } from './gateway.js';
 
