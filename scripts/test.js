@@ -43,6 +43,7 @@ const GATES = [
       [bin('typescript/bin/tsc'), '-p', 'scripts', '--noEmit'],
     ],
   },
+  { name: 'OpenAPI', commands: [[join(ROOT, 'scripts/lint-openapi.js')]] },
 ];
 
 /** @param {string[]} patterns @returns {Promise<number>} exit code */

@@ -439,6 +439,7 @@ describe('a path', () => {
   it('of an unknown method → 404', async () => {
     const answer = await read(
       await fetch(`${gateway.origin}/v1/PushNotifications`, { method: 'PATCH' }),
+      'PATCH',
     );
     expect(answer.status).toBe(404);
     expect(ErrorBody.parse(answer.body).code).toBe(20404);

@@ -6,18 +6,14 @@ import { createLogger, loadConfig } from '@app/platform';
 import { startApi } from '../../apps/api/src/api.js';
 import { hashToken } from '../../apps/api/src/auth/authenticator.js';
 import { createTestDatabase } from '../support/database.js';
-import type { Json } from '../../scripts/types.js';
 import type { TestDatabase } from '../support/database.js';
+import { checkDocumented } from './documented.js';
+import type { Answer } from './documented.js';
+
+export type { Answer } from './documented.js';
 
 // Real processes and a real database: a busy machine may take its time.
 jest.setTimeout(60_000);
-
-/** An answer, read to its end. */
-export interface Answer {
-  status: number;
-  headers: Headers;
-  body: Json;
-}
 
 export interface Call {
   query?: Record<string, string>;
@@ -122,6 +118,7 @@ export function clientOf(origin: string, sid: string, token: string): Client {
         },
         ...(body === undefined ? {} : { body: raw ? (body as string) : JSON.stringify(body) }),
       }),
+      method,
     );
   };
   return {
@@ -135,14 +132,17 @@ export function clientOf(origin: string, sid: string, token: string): Client {
   };
 }
 
-export async function read(response: Response): Promise<Answer> {
+/** An answer, read to its end and held against `openapi.json`: so all tests check what they get. */
+export async function read(response: Response, method = 'GET'): Promise<Answer> {
   const text = await response.text();
   const json = response.headers.get('content-type')?.startsWith('application/json') ?? false;
-  return {
+  const answer: Answer = {
     status: response.status,
     headers: response.headers,
     body: json ? JSON.parse(text) : text,
   };
+  checkDocumented(method, new URL(response.url).pathname, answer);
+  return answer;
 }
 
 const base64 = (text: string) => Buffer.from(text).toString('base64');

@@ -2,33 +2,52 @@ import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import type { OpenAPIObject } from '@nestjs/swagger';
 import { z } from 'zod';
+import { documentWhatGoesForAll } from './for-all.js';
+
+/** In the order of the page. */
+const TAGS: [name: string, description: string][] = [
+  ['Push notifications', 'Send, look at, cancel and send again.'],
+  ['Operations', 'What one send made, as a whole.'],
+  ['Device registrations', "A user's devices in an App."],
+  ['Users', 'Made by registering a device.'],
+  ['Apps', 'What has credentials of its own; made by its first.'],
+  ['Credentials', 'What a provider is shown. Secrets go in and never come out.'],
+  ['API keys', 'For callers that should not hold the auth token.'],
+  ['Health', 'Probes, without authentication.'],
+];
 
 /** The contract as OpenAPI, drawn from the controllers and the schemas that they check with. */
 export function openApiOf(app: INestApplication): OpenAPIObject {
-  const config = new DocumentBuilder()
+  const builder = new DocumentBuilder()
+    .setOpenAPIVersion('3.1.0')
     .setTitle('Fanfare')
     .setDescription(
       'Self-hosted push gateway for FCM and APNs. Basic auth: account id and auth token, or API key ' +
         'and its secret; `x-scope` of an operation says which scope a key needs for it.',
     )
     .setVersion('1')
+    .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
+    .addServer('/', 'This gateway.')
     .addBasicAuth({ type: 'http', scheme: 'basic' }, 'basic')
-    .addSecurityRequirements('basic')
-    .build();
-  return SwaggerModule.createDocument(app, config, {
+    .addSecurityRequirements('basic');
+  for (const tag of TAGS) builder.addTag(...tag);
+  const document = SwaggerModule.createDocument(app, builder.build(), {
     autoTagControllers: false,
     operationIdFactory: (_controller, method) => method,
     standardSchemaConverter: (schema, { schemaType }) =>
       schema instanceof z.ZodType ? { ...convert(schema, schemaType) } : undefined,
   });
+  return documentWhatGoesForAll(document);
 }
 
 /** Checks that JSON Schema has no word for are described by their schema's metadata. */
 function convert(schema: z.ZodType, io: 'input' | 'output') {
-  const { definitions = {}, ...converted } = z.toJSONSchema(schema, {
-    target: 'openapi-3.0',
+  const { $defs = {}, ...converted } = z.toJSONSchema(schema, {
+    target: 'draft-2020-12',
     unrepresentable: 'any',
     io,
   });
-  return { schema: converted, components: definitions as Record<string, unknown> };
+  // OpenAPI 3.1 says the dialect once for all.
+  delete converted.$schema;
+  return { schema: converted, components: $defs as Record<string, unknown> };
 }
