@@ -62,6 +62,20 @@ describe('a push', () => {
       const entries = await ledger(push.to.token);
       expect(entries).toHaveLength(3);
       expect(new Set(entries.map(({ id }: { id: string }) => id)).size).toBe(1);
+      const { timeline } = await run.client.get(`/v1/PushNotifications/${push.id}`);
+      expect(timeline).toMatchObject([
+        { event: 'accepted' },
+        { event: 'dispatched' },
+        { event: 'attempt', outcome: 'retry', counted: true, httpStatus: 429 },
+        { event: 'attempt', outcome: 'retry', counted: true, httpStatus: 429 },
+        { event: 'attempt', outcome: 'accepted', counted: true },
+        { event: 'settled', status: 'SENT' },
+      ]);
+      const instants = timeline.map(({ at }: { at: string }) => at);
+      expect(instants).toEqual(instants.toSorted());
+      expect(JSON.stringify(timeline)).not.toContain(push.to.token);
+      // Retry-After: 1, for each try.
+      expect(Date.parse(instants[3]) - Date.parse(instants[2])).toBeGreaterThanOrEqual(1_000);
     }
   });
 

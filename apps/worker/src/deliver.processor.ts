@@ -35,13 +35,14 @@ export class DeliverProcessor {
   /**
    * Does one job; throws for nothing that a push, a provider or the database did.
    *
+   * @param dispatchedAt when the job was handed over.
    * @returns when the job shall come back; nothing when it is over.
    */
-  async deliver(job: DeliverJob): Promise<Date | undefined> {
+  async deliver(job: DeliverJob, dispatchedAt: Date): Promise<Date | undefined> {
     const claim = await this.claim(job);
     if (claim.state === 'over') return undefined;
     if (claim.state === 'wait') return this.in(claim.waitMs);
-    const delivery = new Delivery(claim.push, this.options);
+    const delivery = new Delivery(claim.push, dispatchedAt, this.options);
     const next = await this.attempt(claim, delivery);
     await this.settlements.commit(delivery.settlement(next));
     return next.to === 'QUEUED' ? this.in(next.dueInMs) : undefined;

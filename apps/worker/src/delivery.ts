@@ -33,6 +33,7 @@ export class Delivery {
 
   constructor(
     private readonly push: ClaimedPush,
+    private readonly dispatchedAt: Date,
     private readonly options: DeliverOptions,
   ) {
     this.leaseLost = push.leaseLost;
@@ -103,6 +104,7 @@ export class Delivery {
       errorCode: next.error?.code ?? null,
       errorMessage: next.error?.message ?? null,
       providerMessageId: next.providerMessageId,
+      dispatchedAt: this.dispatchedAt,
     };
   }
 

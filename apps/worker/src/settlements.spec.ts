@@ -14,6 +14,7 @@ const settlement = (id: string, over: Partial<PushSettlement> = {}): PushSettlem
   errorCode: null,
   errorMessage: null,
   providerMessageId: 'm',
+  dispatchedAt: new Date('2026-04-20T14:22:00Z'),
   ...over,
 });
 

@@ -203,6 +203,7 @@ export function settlementOf(
     errorCode: null,
     errorMessage: null,
     providerMessageId: 'm',
+    dispatchedAt: new Date('2026-04-20T14:21:59.500Z'),
     ...over,
   };
 }
