@@ -126,6 +126,31 @@ describe('settle', () => {
     });
   });
 
+  it('counts no attempt when the failure came before the push had left', () => {
+    const early: Outcome = { ...retry, scope: 'credential', unsent: true };
+    expect(run(early)).toMatchObject({
+      to: 'QUEUED',
+      counted: false,
+      dueInMs: 5_000,
+      pauseCredential: true,
+    });
+    const refused: Outcome = { kind: 'credential', ...answer, unsent: true };
+    const immediate = { immediate: true, expiresAt: inMs(-1_000) };
+    for (const outcome of [early, refused]) {
+      expect(run(outcome, immediate)).toMatchObject({ to: 'QUEUED', counted: false });
+      const old = { ...immediate, firstAttemptAt: inMs(-86_400_000) };
+      expect(run(outcome, old)).toMatchObject({ to: 'FAILED', counted: false });
+      // One with a time to live ends with it, all the same.
+      expect(run(outcome, { expiresAt: inMs(4_000) })).toMatchObject({
+        to: 'FAILED',
+        counted: false,
+        error: { code: code('EXPIRED') },
+      });
+    }
+    // An answer about the push itself is its one attempt.
+    expect(run({ kind: 'credential', ...answer }, immediate).to).toBe('FAILED');
+  });
+
   it('gives an immediate push exactly one attempt, whenever its turn comes', () => {
     const immediate = { immediate: true, expiresAt: inMs(-1_000) };
     expect(run(retry, immediate)).toMatchObject({ to: 'FAILED', error: { code: code('EXPIRED') } });

@@ -107,7 +107,8 @@ export function settle(
       };
     case 'credential': {
       const wait = released(policy.credentialWaitMs);
-      const next = withinTime(push, wait, 'CREDENTIAL_REJECTED', outcome, policy, now);
+      const tried = outcome.unsent !== true;
+      const next = withinTime(push, wait, tried, 'CREDENTIAL_REJECTED', outcome, policy, now);
       return { ...next, pauseCredential: true };
     }
     case 'retry': {
@@ -115,7 +116,9 @@ export function settle(
         outcome.afterMs === undefined
           ? backoffMs(outcome.backoff, push.attemptCount, random)
           : obeyRetryAfterMs(outcome.afterMs, random);
-      const next = withinTime(push, rescheduled(wait), 'RETRIES_EXHAUSTED', outcome, policy, now);
+      const tried = outcome.unsent !== true;
+      const again = tried ? rescheduled(wait) : released(wait);
+      const next = withinTime(push, again, tried, 'RETRIES_EXHAUSTED', outcome, policy, now);
       return { ...next, pauseCredential: outcome.scope === 'credential' };
     }
     case 'unknown': {
@@ -125,11 +128,14 @@ export function settle(
         (push.wasBlamed && BLAMING_RESETS.includes(outcome.reason));
       if (givenUp) return { ...failed('OUTCOME_UNKNOWN', words(outcome)), unknown: true };
       const wait = backoffMs(policy.unknownBackoff, push.unknownCount, random);
-      const next = withinTime(push, rescheduled(wait), 'OUTCOME_UNKNOWN', outcome, policy, now);
+      const again = rescheduled(wait);
+      const next = withinTime(push, again, true, 'OUTCOME_UNKNOWN', outcome, policy, now);
       return { ...next, unknown: true };
     }
-    case 'not-sent':
-      return withinTime(push, released(outcome.afterMs), 'RETRIES_EXHAUSTED', outcome, policy, now);
+    case 'not-sent': {
+      const again = released(outcome.afterMs);
+      return withinTime(push, again, false, 'RETRIES_EXHAUSTED', outcome, policy, now);
+    }
     default:
       return outcome satisfies never;
   }
@@ -140,10 +146,16 @@ export function isExpired(push: PushState, now: Date): boolean {
   return !push.immediate && push.expiresAt <= now;
 }
 
-/** `next`, unless it would come after the push expired or its retry window closed. */
+/**
+ * `next`, unless it would come after the push expired or its retry window closed.
+ *
+ * @param tried whether the push itself was handed over: the one attempt of an immediate push is over
+ *   with that; until then it waits for its turn.
+ */
 function withinTime(
   push: PushState,
   next: Settlement,
+  tried: boolean,
   late: FailureName,
   answer: Answer,
   policy: RetryPolicy,
@@ -151,10 +163,7 @@ function withinTime(
 ): Settlement {
   const dueAt = now.getTime() + next.dueInMs;
   const counted = { counted: next.counted };
-  // The one attempt of an immediate push is over with an answer; until then it waits for its turn.
-  const expired = push.immediate
-    ? next.counted || late === 'CREDENTIAL_REJECTED'
-    : dueAt >= push.expiresAt.getTime();
+  const expired = push.immediate ? tried : dueAt >= push.expiresAt.getTime();
   if (expired) {
     return { ...failed('EXPIRED', words(answer)), ...counted };
   }
