@@ -126,7 +126,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     },
   );
   const consumers = QUEUES.map((queue) =>
-    createDeliveryConsumer(connection, queue, (job) => processor.deliver(job), {
+    createDeliveryConsumer(connection, queue, (job, at) => processor.deliver(job, at), {
       concurrency: config.delivery.concurrency,
       lockMs: config.queue.jobLockMs,
       stalledIntervalMs: config.queue.stalledIntervalMs,
