@@ -7,6 +7,7 @@ import {
   DispatchListener,
   DispatchRepository,
   PartitionRepository,
+  RetentionRepository,
   ScheduleRepository,
   SecretBox,
   SweepRepository,
@@ -25,6 +26,7 @@ import { connectProviders } from './connect-providers.js';
 import { Dispatcher } from './dispatcher.js';
 import { handOver, type PushToQueue } from './hand-over.js';
 import { OperationContents } from './operation-contents.js';
+import { Retention } from './retention.js';
 import { Scheduler } from './scheduler.js';
 import { Sender } from './sender.js';
 import { Settlements } from './settlements.js';
@@ -117,13 +119,16 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   );
   const partitions = new PartitionRepository(db);
   await partitions.ensure();
-  const sweeper = new Sweeper(new SweepRepository(db), partitions, {
+  const sweeper = new Sweeper(new SweepRepository(db), {
     ...config.sweep,
-    retentionDays: config.retentionDays,
     epoch: () => connection.epoch(),
     requeue: (lost) => enqueue(lost.map((push) => ({ ...push, delayMs: 0 }))),
     onRewound: () => dispatcher.wake(),
     onFault: metrics.onFault,
+    logger,
+  });
+  const retention = new Retention(partitions, new RetentionRepository(db), {
+    retentionDays: config.retentionDays,
     logger,
   });
   const scheduler = new Scheduler(new ScheduleRepository(db), {
@@ -141,6 +146,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   });
 
   sweeper.start();
+  retention.start();
   scheduler.start();
   await listener.start();
   dispatcher.wake();
@@ -149,7 +155,13 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   return {
     metricsPort: metricsServer.port,
     stop: async () => {
-      await Promise.all([sweeper.stop(), scheduler.stop(), listener.stop(), dispatcher.stop()]);
+      await Promise.all([
+        sweeper.stop(),
+        retention.stop(),
+        scheduler.stop(),
+        listener.stop(),
+        dispatcher.stop(),
+      ]);
       await Promise.all(consumers.map((consumer) => consumer.close()));
       await settlements.drain();
       await Promise.all([providers.FCM.close(), providers.APN.close()]);
