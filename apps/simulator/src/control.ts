@@ -64,6 +64,8 @@ async function route(
       return send(response, 200, summary(controls));
     case 'GET /connections':
       return send(response, 200, controls.connections());
+    case 'GET /usage':
+      return send(response, 200, usage());
     case 'GET /behaviour':
       return send(response, 200, controls.behaviour());
     case 'PUT /behaviour':
@@ -112,6 +114,12 @@ function summary(controls: Controls): unknown {
   }
   const mints = controls.mints();
   return { ...controls.ledger.summary(), connections, openConnections, mints };
+}
+
+/** What the process has taken so far: a measurement must be able to leave the simulator out. */
+function usage(): unknown {
+  const { user, system } = process.cpuUsage();
+  return { cpuMs: (user + system) / 1_000, residentBytes: process.memoryUsage.rss() };
 }
 
 /** A line an accepted request, oldest first: `["fcm","<token>","<id>"]`, the id null if unknown. */

@@ -157,6 +157,14 @@ describe('a running simulator', () => {
     expect((json as { fcm: { opened: number } }).fcm.opened).toBeGreaterThan(1);
   });
 
+  it('tells what its process takes', async () => {
+    const usage = async () => (await control(simulator, 'GET', '/usage')).json;
+    const before = (await usage()) as { cpuMs: number; residentBytes: number };
+    expect(before.residentBytes).toBeGreaterThan(1_000_000);
+    await push('a');
+    expect(((await usage()) as { cpuMs: number }).cpuMs).toBeGreaterThan(before.cpuMs);
+  });
+
   it('is down and comes back on the same ports', async () => {
     const gone = once(session, 'close');
     await control(simulator, 'PUT', '/behaviour', { provider: 'fcm', down: true });

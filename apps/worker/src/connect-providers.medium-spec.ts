@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId } from '@app/domain';
 import { ApnsTokenRepository, Database, SecretBox } from '@app/persistence';
-import type { ApnCredential, Message, Providers } from '@app/providers';
-import { parseApnCredential } from '@app/providers/checks';
+import { loadConfig } from '@app/platform';
+import type { ApnCredential, FcmCredential, Message, Providers } from '@app/providers';
+import { parseApnCredential, parseFcmCredential } from '@app/providers/checks';
 import { startSimulator, type Simulator } from '../../simulator/src/simulator.js';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { connectProviders } from './connect-providers.js';
@@ -24,28 +25,29 @@ afterAll(async () => {
   await database?.drop();
 });
 
-/** What of a worker process talks to the providers, with connections of its own. */
-async function startWorker(): Promise<{ db: Database; providers: Providers }> {
+/**
+ * What of a worker process talks to the providers, with connections of its own.
+ *
+ * @param env on top of what a worker of the simulator needs
+ */
+async function startWorker(
+  env: Record<string, string> = {},
+): Promise<{ db: Database; providers: Providers }> {
   const db = new Database({ url: database.appUrl, poolSize: 2, applicationName: 'test' });
   const box = new SecretBox([{ id: 'k1', key: Buffer.alloc(32, 1) }]);
-  const providers = await connectProviders(
-    {
-      mode: 'simulator',
-      fcmOrigin: simulator.fcmOrigin,
-      googleTokenUrl: simulator.tokenUrl,
-      apnsOrigin: simulator.apnsOrigin,
-      apnsSandboxOrigin: simulator.apnsSandboxOrigin,
-      caFile: simulator.caFile,
-      requestTimeoutMs: 5_000,
-      pingIntervalMs: 30_000,
-      pingTimeoutMs: 5_000,
-      maxInFlight: 100,
-      credentialMaxInFlight: 100,
-      credentialWindow: 500,
-    },
-    new ApnsTokenRepository(db, box),
-    { warn: () => undefined },
-  );
+  const config = loadConfig({
+    DATABASE_URL: database.appUrl,
+    ENCRYPTION_KEYS: `k1:${Buffer.alloc(32, 1).toString('base64')}`,
+    PROVIDERS: 'simulator',
+    FCM_ORIGIN: simulator.fcmOrigin,
+    GOOGLE_TOKEN_URL: simulator.tokenUrl,
+    APNS_ORIGIN: simulator.apnsOrigin,
+    APNS_SANDBOX_ORIGIN: simulator.apnsSandboxOrigin,
+    PROVIDER_CA_FILE: simulator.caFile,
+    ...env,
+  });
+  const tokens = new ApnsTokenRepository(db, box);
+  const providers = await connectProviders(config.providers, tokens, { warn: () => undefined });
   const worker = { db, providers };
   workers.push(worker);
   return worker;
@@ -60,6 +62,12 @@ async function credential(name: string, type: ApnCredential['type']): Promise<Ap
   const parsed = parseApnCredential((await simulator.credentials(name)).apnToken);
   if ('faults' in parsed) throw new Error(JSON.stringify(parsed.faults));
   return { id: newId(), version: 1, type, content: parsed.content };
+}
+
+async function account(name: string): Promise<FcmCredential> {
+  const parsed = parseFcmCredential((await simulator.credentials(name)).fcm);
+  if ('faults' in parsed) throw new Error(JSON.stringify(parsed.faults));
+  return { id: newId(), version: 1, type: 'FCM', content: parsed.content };
 }
 
 const to = (token: string): Message => ({
@@ -108,5 +116,50 @@ describe('the APNs token of a team and key', () => {
       scope: 'credential',
       reason: 'TooManyProviderTokenUpdates',
     });
+  });
+});
+
+describe('the limits of the configuration', () => {
+  it.each([
+    ['CREDENTIAL_MAX_IN_FLIGHT', { CREDENTIAL_MAX_IN_FLIGHT: '3' }, { fcm: 3, apns: 3, all: 6 }],
+    ['MAX_IN_FLIGHT', { MAX_IN_FLIGHT: '5' }, { fcm: 5, apns: 5, all: 5 }],
+    ['both', { CREDENTIAL_MAX_IN_FLIGHT: '3', MAX_IN_FLIGHT: '5' }, { fcm: 3, apns: 3, all: 5 }],
+  ])('hold on the wire: %s', async (name, env, limits) => {
+    const { providers } = await startWorker(env);
+    const google = await account('limits');
+    const apple = await credential('limits', 'APN');
+    const send = (token: string) => [
+      providers.FCM.send(google, to(token)),
+      providers.APN.send(apple, to(token)),
+    ];
+    // APNs allows one stream until it has answered.
+    await Promise.all(send('first'));
+
+    const most = { fcm: 0, apns: 0, all: 0 };
+    let isOver = false;
+    const watch = async (): Promise<void> => {
+      while (!isOver) {
+        const { fcm, apns } = simulator.connections();
+        const active = (counts: typeof fcm) =>
+          counts.open.reduce((sum, one) => sum + one.active, 0);
+        most.fcm = Math.max(most.fcm, active(fcm));
+        most.apns = Math.max(most.apns, active(apns));
+        most.all = Math.max(most.all, active(fcm) + active(apns));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    const watching = watch();
+    // Others would keep the room that one of them needs to fill it: one after the other, then both.
+    const slow = (part: string) =>
+      Array.from({ length: 8 }, (_, i) => `sim.slow.80.${name}.${part}.${i}`);
+    const outcomes = [
+      ...(await Promise.all(slow('f').map((token) => providers.FCM.send(google, to(token))))),
+      ...(await Promise.all(slow('a').map((token) => providers.APN.send(apple, to(token))))),
+      ...(await Promise.all(slow('b').flatMap(send))),
+    ];
+    isOver = true;
+    await watching;
+    expect(new Set(outcomes.map(({ kind }) => kind))).toEqual(new Set(['accepted']));
+    expect(most).toEqual(limits);
   });
 });

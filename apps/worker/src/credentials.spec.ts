@@ -25,4 +25,16 @@ describe('Credentials', () => {
     clock.ms += 10_001;
     expect(await credentials.get('a', 'c')).toBeNull();
   });
+
+  it('looks at once where a probe asks, and after a refusal', async () => {
+    let stored = opened(1);
+    const credentials = new Credentials({ open: async () => stored });
+    await credentials.get('a', 'c');
+    stored = opened(2);
+    expect(await credentials.get('a', 'c', true)).toMatchObject({ version: 2 });
+    stored = opened(3);
+    expect(await credentials.get('a', 'c')).toMatchObject({ version: 2 });
+    credentials.forget('c');
+    expect(await credentials.get('a', 'c')).toMatchObject({ version: 3 });
+  });
 });

@@ -28,12 +28,18 @@ export class Credentials {
   }
 
   /**
+   * @param fresh its row is looked at, whatever is remembered.
    * @returns null when the credential was deleted.
    * @throws Unavailable; Error when its secret does not open.
    */
-  async get(accountId: Uuid, id: Uuid): Promise<ProviderCredential | null> {
-    const entry = await this.cache.fetch(id, { context: accountId });
+  async get(accountId: Uuid, id: Uuid, fresh = false): Promise<ProviderCredential | null> {
+    const entry = await this.cache.fetch(id, { context: accountId, forceRefresh: fresh });
     return entry?.credential ?? null;
+  }
+
+  /** The next one who asks looks at its row. */
+  forget(id: Uuid): void {
+    this.cache.delete(id);
   }
 }
 

@@ -20,6 +20,7 @@ const claimed = (over: Partial<ClaimedPush> = {}): ClaimedPush => ({
   unknownCount: 0,
   wasBlamed: false,
   firstAttemptAt: null,
+  probing: false,
   expiresAt: new Date(now.getTime() + 3_600_000),
   ...over,
 });
@@ -31,6 +32,8 @@ interface Given {
   claim?: NotClaimed | Error;
   prepared?: Partial<Prepared> | Error;
   outcome?: Outcome;
+  /** The pause that the settlement asks for has begun. */
+  paused?: boolean;
   /** What the monotonic clock says when the push is ready; the claim is good before 100. */
   readyAtMs?: number;
 }
@@ -58,6 +61,7 @@ async function deliver(given: Given = {}) {
           : Promise.resolve({
               state: 'ready',
               immediate: false,
+              version: 3,
               send,
               ...given.prepared,
             } as Prepared),
@@ -65,7 +69,7 @@ async function deliver(given: Given = {}) {
     {
       commit: (settlement) => {
         committed.push(settlement);
-        return Promise.resolve(true);
+        return Promise.resolve({ changed: true, paused: given.paused ?? false });
       },
     },
     {
@@ -128,6 +132,66 @@ describe('DeliverProcessor', () => {
     const { settlement, comeBackInMs } = await deliver({ outcome });
     expect(settlement).toMatchObject({ to: 'QUEUED', dueInMs: 5_000, countedAttempts: 1 });
     expect(comeBackInMs).toBe(5_000);
+  });
+
+  it('leaves no job of a push behind a pause, and asks for the pause', async () => {
+    const outcome: Outcome = {
+      kind: 'retry',
+      scope: 'credential',
+      backoff: { baseMs: 10_000, capMs: 60_000 },
+      status: 503,
+      reason: 'UNAVAILABLE',
+      message: '',
+    };
+    const waiting = await deliver({ outcome, paused: true });
+    expect(waiting.settlement?.pause).toMatchObject({ kind: 'slowed', version: 3, jitter: 0.5 });
+    expect(waiting.comeBackInMs).toBeUndefined();
+    // The secret that was refused is an older one: it is tried again with the new one.
+    expect((await deliver({ outcome, paused: false })).comeBackInMs).toBe(5_000);
+  });
+
+  it.each<[string, Given, PushSettlement['probe']]>([
+    ['accepted', {}, 'works'],
+    [
+      'an answer about the push alone',
+      { outcome: { kind: 'payload', status: 400, reason: 'INVALID_ARGUMENT', message: '' } },
+      'works',
+    ],
+    [
+      'refused again',
+      { outcome: { kind: 'credential', status: 403, reason: 'PERMISSION_DENIED', message: '' } },
+      'refused',
+    ],
+    [
+      'an answer that may be about the push alone',
+      {
+        outcome: {
+          kind: 'credential',
+          suspect: true,
+          status: 400,
+          reason: 'BadTopic',
+          message: '',
+        },
+      },
+      'unclear',
+    ],
+    ['no answer', { outcome: { kind: 'unknown', reason: 'deadline', message: '' } }, 'unclear'],
+    [
+      'never connected',
+      { outcome: { kind: 'not-sent', reason: 'connect-failed', message: '', afterMs: 1 } },
+      'unclear',
+    ],
+    [
+      'refused by ourselves',
+      { outcome: { kind: 'payload', reason: 'override', message: '' } },
+      'unclear',
+    ],
+    ['expired', { push: { expiresAt: new Date(now.getTime() - 1) } }, 'unclear'],
+    ['a deleted credential', { prepared: { state: 'no-credential' } }, 'works'],
+  ])('says of a probe what its credential is worth: %s', async (_what, given, probe) => {
+    const probing = await deliver({ ...given, push: { ...given.push, probing: true } });
+    expect(probing.settlement?.probe).toBe(probe);
+    expect((await deliver(given)).settlement?.probe).toBeNull();
   });
 
   it('gives the claim back, without an attempt, when its lease is too old to send', async () => {

@@ -43,8 +43,9 @@ export class DeliverProcessor {
     if (claim.state === 'wait') return this.in(claim.waitMs);
     const delivery = new Delivery(claim.push, this.options);
     const next = await this.attempt(claim, delivery);
-    await this.settlements.commit(delivery.settlement(next));
-    return next.to === 'QUEUED' ? this.in(next.dueInMs) : undefined;
+    const { paused } = await this.settlements.commit(delivery.settlement(next));
+    // Behind a pause it has no job: the end of the pause hands it over again.
+    return next.to === 'QUEUED' && !paused ? this.in(next.dueInMs) : undefined;
   }
 
   private async claim(job: DeliverJob): Promise<Claim | NotClaimed> {
@@ -72,6 +73,7 @@ export class DeliverProcessor {
     if (prepared.state === 'refused') return delivery.settle(prepared.outcome);
     // Too late to be sure of the lease until the deadline: somebody else may take it.
     if (this.options.monotonicMs() >= claim.sendBefore) return released(0);
+    delivery.version = prepared.version;
     return delivery.attempt(prepared.send);
   }
 

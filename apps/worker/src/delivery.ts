@@ -1,6 +1,7 @@
 import {
   describeAttempt,
   failed,
+  FAILURES,
   settle,
   type Attempt,
   type Clock,
@@ -26,6 +27,9 @@ export interface DeliverOptions {
 export class Delivery {
   /** `ttlSeconds: 0`; known once the content is loaded. */
   immediate = false;
+  /** Of the secret that it is sent with. */
+  version = 0;
+  private heard: Outcome | undefined;
   private leaseLost: boolean;
   private readonly attempts: Attempt[] = [];
   private counted = 0;
@@ -79,6 +83,7 @@ export class Delivery {
   settle(outcome: Outcome, at = this.options.clock.now(), latencyMs = 0): Settlement {
     const { policy, clock, random } = this.options;
     const next = settle(this.state, outcome, policy, clock.now(), random);
+    this.heard = outcome;
     this.attempts.push(describeAttempt(outcome, next, at, latencyMs));
     return next;
   }
@@ -90,10 +95,11 @@ export class Delivery {
   /** The row to commit. */
   settlement(next: Settlement): PushSettlement {
     this.count(next);
-    const { id, operationId, lease } = this.push;
+    const { id, operationId, credentialId, lease } = this.push;
     return {
       id,
       operationId,
+      credentialId,
       lease,
       to: next.to,
       dueInMs: next.dueInMs,
@@ -103,7 +109,21 @@ export class Delivery {
       errorCode: next.error?.code ?? null,
       errorMessage: next.error?.message ?? null,
       providerMessageId: next.providerMessageId,
+      pause: next.pause === null ? null : { ...next.pause, version: this.version },
+      probe: this.push.probing ? this.probe(next) : null,
     };
+  }
+
+  /** A credential works when its provider had anything to say of the push. */
+  private probe(next: Settlement): PushSettlement['probe'] {
+    if (next.pause !== null) return 'refused';
+    // Nothing more can be sent with it, and everything that waits for it should hear so.
+    if (next.error?.code === FAILURES.CREDENTIAL_DELETED.code) return 'works';
+    const { heard } = this;
+    if (heard === undefined) return 'unclear';
+    if (heard.kind === 'accepted') return 'works';
+    const answered = heard.status !== undefined && heard.kind !== 'unknown';
+    return answered && heard.kind !== 'credential' ? 'works' : 'unclear';
   }
 
   private count(next: Settlement): void {

@@ -25,6 +25,7 @@ function make(turns: (lane: DispatchLane, at: number) => Turn | null | Error, in
       chunk: 500,
       intervalMs,
       handOver: () => Promise.resolve(),
+      share: () => 7,
       logger: { warn: (fields: unknown) => void warnings.push(fields) },
     },
   );

@@ -14,6 +14,8 @@ export interface DispatcherOptions {
   intervalMs: number;
   /** Adds the jobs of one turn; rejects when the queue does not answer in time. */
   handOver: (chunk: DispatchChunk) => Promise<void>;
+  /** Most that one credential may have outstanding now, whatever its window. */
+  share: () => number;
   onHandedOver?: (pushes: number) => void;
   logger: Pick<Logger, 'warn'>;
 }
@@ -78,9 +80,10 @@ export class Dispatcher {
 
   /** Up to `turns` turns of a lane; stops at the first that finds nothing. */
   private async take(lane: DispatchLane, turns: number): Promise<number> {
+    const { chunk, handOver, share } = this.options;
     let handedOver = 0;
     for (let turn = 0; turn < turns && !this.stopped; turn++) {
-      const taken = await this.dispatches.takeTurn(lane, this.options.chunk, this.options.handOver);
+      const taken = await this.dispatches.takeTurn(lane, chunk, handOver, share());
       if (taken === null) break;
       handedOver += taken.handedOver;
     }

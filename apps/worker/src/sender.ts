@@ -7,7 +7,13 @@ import type { OperationContent, OperationContents } from './operation-contents.j
 
 /** A push that is ready for the wire, or why it will never be. */
 export type Prepared =
-  | { state: 'ready'; immediate: boolean; send: () => Promise<Outcome> }
+  | {
+      state: 'ready';
+      immediate: boolean;
+      /** Of the credential's secret. */
+      version: number;
+      send: () => Promise<Outcome>;
+    }
   | { state: 'refused'; immediate: boolean; outcome: Outcome }
   | { state: 'no-credential'; immediate: boolean };
 
@@ -22,7 +28,7 @@ export class Sender {
   /** @throws Unavailable and other faults of ours: nothing was sent, the claim is to be given back. */
   async prepare(push: ClaimedPush): Promise<Prepared> {
     const [credential, content] = await Promise.all([
-      this.credentials.get(push.accountId, push.credentialId),
+      this.credentials.get(push.accountId, push.credentialId, push.probing),
       this.contents.get(push.operationId),
     ]);
     const immediate = content.settings.ttlSeconds === 0;
@@ -39,13 +45,17 @@ export class Sender {
       return { state: 'refused', immediate, outcome };
     }
     const message = toMessage(push, content, rendered, immediate);
-    return { state: 'ready', immediate, send: () => this.handOver(credential, message) };
+    const send = () => this.handOver(credential, message);
+    return { state: 'ready', immediate, version: credential.version, send };
   }
 
-  private handOver(credential: ProviderCredential, message: Message): Promise<Outcome> {
-    return credential.type === 'FCM'
+  private async handOver(credential: ProviderCredential, message: Message): Promise<Outcome> {
+    const outcome = await (credential.type === 'FCM'
       ? this.providers.FCM.send(credential, message)
-      : this.providers.APN.send(credential, message);
+      : this.providers.APN.send(credential, message));
+    // It may have been rotated meanwhile.
+    if (outcome.kind === 'credential') this.credentials.forget(credential.id);
+    return outcome;
   }
 }
 

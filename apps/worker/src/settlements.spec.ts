@@ -5,6 +5,7 @@ import { Settlements } from './settlements.js';
 const settlement = (id: string, over: Partial<PushSettlement> = {}): PushSettlement => ({
   id,
   operationId: 'operation',
+  credentialId: 'credential',
   lease: 1,
   to: 'SENT',
   dueInMs: 0,
@@ -14,6 +15,8 @@ const settlement = (id: string, over: Partial<PushSettlement> = {}): PushSettlem
   errorCode: null,
   errorMessage: null,
   providerMessageId: 'm',
+  pause: null,
+  probe: null,
   ...over,
 });
 
@@ -26,7 +29,7 @@ function make(settle: (batch: readonly PushSettlement[]) => Promise<Set<string>>
   const errors: unknown[] = [];
   const waits: number[] = [];
   const settlements = new Settlements(
-    { settle },
+    { settle: async (batch) => ({ changed: await settle(batch), paused: new Set(['paused']) }) },
     {
       onFailing: (state) => failing.push(state),
       logger: { warn: () => undefined, error: (fields: unknown) => errors.push(fields) },
@@ -50,7 +53,25 @@ describe('Settlements', () => {
       ['a', 'b', 'c'].map((id) => settlements.commit(settlement(id))),
     );
     expect(batches).toEqual([['a', 'b', 'c']]);
-    expect(results).toEqual([true, false, true]);
+    expect(results.map(({ changed }) => changed)).toEqual([true, false, true]);
+  });
+
+  it('says whether the pause that a settlement asks for has begun', async () => {
+    const { settlements } = make((batch) => Promise.resolve(new Set(ids(batch))));
+    const pause = {
+      kind: 'slowed' as const,
+      afterMs: 5,
+      backoff: { baseMs: 1, capMs: 1 },
+      jitter: 0,
+      reason: '',
+      version: 1,
+    };
+    const results = await Promise.all([
+      settlements.commit(settlement('a', { credentialId: 'paused', pause })),
+      settlements.commit(settlement('b', { credentialId: 'paused' })),
+      settlements.commit(settlement('c', { credentialId: 'of an older secret', pause })),
+    ]);
+    expect(results.map(({ paused }) => paused)).toEqual([true, false, false]);
   });
 
   it('repeats the same batch until it is committed, and takes no new jobs meanwhile', async () => {
@@ -59,7 +80,7 @@ describe('Settlements', () => {
       batches.push(ids(batch));
       return batches.length < 4 ? Promise.reject(away()) : Promise.resolve(new Set(ids(batch)));
     });
-    expect(await settlements.commit(settlement('a'))).toBe(true);
+    expect(await settlements.commit(settlement('a'))).toMatchObject({ changed: true });
     expect(batches).toEqual([['a'], ['a'], ['a'], ['a']]);
     expect(failing).toEqual([true, false]);
     expect(waits).toEqual([50, 100, 200]);
@@ -76,7 +97,7 @@ describe('Settlements', () => {
       settlement(id, id === 'd' ? { to: 'FAILED', errorCode: 71003, errorMessage: 'bad' } : {}),
     );
     const results = await Promise.all(given.map((one) => settlements.commit(one)));
-    expect(results).toEqual([true, true, true, true, true]);
+    expect(results.map(({ changed }) => changed)).toEqual([true, true, true, true, true]);
     expect(stored.find(({ id }) => id === 'd')).toMatchObject({
       to: 'FAILED',
       errorCode: 71003,
@@ -96,7 +117,7 @@ describe('Settlements', () => {
     const results = await Promise.all(
       ['a', 'b', 'c'].map((id) => settlements.commit(settlement(id))),
     );
-    expect(results).toEqual([true, false, true]);
+    expect(results.map(({ changed }) => changed)).toEqual([true, false, true]);
     expect(errors).toHaveLength(2);
   });
 
@@ -110,7 +131,7 @@ describe('Settlements', () => {
     const committed = settlements.commit(settlement('a'));
     const drained = settlements.drain().then(() => 'drained');
     release();
-    expect(await committed).toBe(true);
+    expect(await committed).toMatchObject({ changed: true });
     expect(await drained).toBe('drained');
   });
 });

@@ -1,15 +1,29 @@
-import type { Uuid } from '@app/domain';
-import { isBadRow, type DeliveryRepository, type PushSettlement } from '@app/persistence';
+import {
+  isBadRow,
+  type DeliveryRepository,
+  type PushSettlement,
+  type Settled,
+} from '@app/persistence';
 import { Batcher, type Logger } from '@app/platform';
 
 /** Milliseconds before a settlement that failed is tried again: doubled up to the last. */
 const REPEAT_MS = [50, 100, 200, 400, 800, 1_600] as const;
 
+/** What became of one settlement. */
+export interface Committed {
+  /** False when the claim was no longer valid. */
+  changed: boolean;
+  /** Its credential is paused by it. */
+  paused: boolean;
+}
+
+const NOTHING: Settled = { changed: new Set(), paused: new Set() };
+
 export interface SettlementsOptions {
   /** Told when settlements begin to fail and when they work again: no new jobs meanwhile. */
   onFailing: (failing: boolean) => void;
   /** Told what a transaction really changed. */
-  onCommitted?: (batch: readonly PushSettlement[], changed: ReadonlySet<Uuid>) => void;
+  onCommitted?: (batch: readonly PushSettlement[], settled: Settled) => void;
   logger: Pick<Logger, 'warn' | 'error'>;
   /** Waits between repetitions; given by tests. */
   wait?: (ms: number) => Promise<void>;
@@ -21,7 +35,7 @@ export interface SettlementsOptions {
  * is away. The fence makes repeating harmless.
  */
 export class Settlements {
-  private readonly batcher: Batcher<PushSettlement, boolean>;
+  private readonly batcher: Batcher<PushSettlement, Committed>;
   private readonly wait: (ms: number) => Promise<void>;
 
   constructor(
@@ -30,13 +44,15 @@ export class Settlements {
   ) {
     this.wait = options.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
     this.batcher = new Batcher(async (batch) => {
-      const changed = await this.settleAll(batch);
-      return batch.map(({ id }) => changed.has(id));
+      const { changed, paused } = await this.settleAll(batch);
+      return batch.map(({ id, credentialId, pause }) => ({
+        changed: changed.has(id),
+        paused: pause !== null && paused.has(credentialId),
+      }));
     });
   }
 
-  /** @returns whether the push changed; false when the claim was no longer valid. */
-  commit(settlement: PushSettlement): Promise<boolean> {
+  commit(settlement: PushSettlement): Promise<Committed> {
     return this.batcher.add(settlement);
   }
 
@@ -46,50 +62,56 @@ export class Settlements {
   }
 
   /** Halves a batch that holds a row PostgreSQL refuses until that row is alone. */
-  private async settleAll(batch: readonly PushSettlement[]): Promise<ReadonlySet<Uuid>> {
+  private async settleAll(batch: readonly PushSettlement[]): Promise<Settled> {
     try {
       return await this.settleUntilCommitted(batch);
     } catch (error) {
       const [only] = batch;
-      if (only === undefined) return new Set();
+      if (only === undefined) return NOTHING;
       if (batch.length === 1) return this.settleWithoutText(only, error);
       const middle = batch.length >> 1;
       const left = await this.settleAll(batch.slice(0, middle));
       const right = await this.settleAll(batch.slice(middle));
-      return new Set([...left, ...right]);
+      return {
+        changed: new Set([...left.changed, ...right.changed]),
+        paused: new Set([...left.paused, ...right.paused]),
+      };
     }
   }
 
   /** The state matters more than the words: they are given up, the push is not. */
-  private async settleWithoutText(
-    settlement: PushSettlement,
-    cause: unknown,
-  ): Promise<ReadonlySet<Uuid>> {
+  private async settleWithoutText(settlement: PushSettlement, cause: unknown): Promise<Settled> {
     this.options.logger.error(
       { err: cause, pushNotificationId: settlement.id },
       'A settlement cannot be stored with its texts, storing it without',
     );
     try {
       return await this.settleUntilCommitted([
-        { ...settlement, attempts: [], errorMessage: null, providerMessageId: null },
+        {
+          ...settlement,
+          attempts: [],
+          errorMessage: null,
+          providerMessageId: null,
+          pause: settlement.pause && { ...settlement.pause, reason: '' },
+        },
       ]);
     } catch (err) {
       this.options.logger.error(
         { err, pushNotificationId: settlement.id },
         'A settlement cannot be stored at all, its lease will run out',
       );
-      return new Set();
+      return NOTHING;
     }
   }
 
   /** @throws the error of a row that can never be stored; everything else is repeated. */
-  private async settleUntilCommitted(batch: readonly PushSettlement[]): Promise<ReadonlySet<Uuid>> {
+  private async settleUntilCommitted(batch: readonly PushSettlement[]): Promise<Settled> {
     for (let failures = 0; ; failures++) {
       try {
-        const changed = await this.deliveries.settle(batch);
+        const settled = await this.deliveries.settle(batch);
         if (failures > 0) this.options.onFailing(false);
-        this.options.onCommitted?.(batch, changed);
-        return changed;
+        this.options.onCommitted?.(batch, settled);
+        return settled;
       } catch (err) {
         if (isBadRow(err)) {
           if (failures > 0) this.options.onFailing(false);

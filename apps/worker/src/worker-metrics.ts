@@ -1,5 +1,4 @@
-import type { Uuid } from '@app/domain';
-import type { PushSettlement } from '@app/persistence';
+import type { PushSettlement, Settled } from '@app/persistence';
 import { Metrics, type Registry } from '@app/platform';
 import { countJobs, QUEUES, type QueueConnection } from '@app/queue';
 import type { SweepRule } from './sweeper.js';
@@ -29,6 +28,11 @@ export class WorkerMetrics {
   private readonly handedOver = this.metrics.counter(
     'fanfare_dispatched_total',
     'Pushes handed over to the delivery queues, repetitions included.',
+    [],
+  );
+  private readonly pauses = this.metrics.counter(
+    'fanfare_credential_pauses_total',
+    'Times that an answer began or lengthened the pause of a credential.',
     [],
   );
   private readonly faults = this.metrics.counter(
@@ -65,8 +69,9 @@ export class WorkerMetrics {
     );
   }
 
-  onCommitted = (batch: readonly PushSettlement[], changed: ReadonlySet<Uuid>): void => {
+  onCommitted = (batch: readonly PushSettlement[], { changed, paused }: Settled): void => {
     for (const { id, to } of batch) if (changed.has(id)) this.settled.inc({ to });
+    this.pauses.inc(paused.size);
   };
 
   onHandedOver = (pushes: number): void => {

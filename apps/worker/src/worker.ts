@@ -1,5 +1,6 @@
-import { defaultRetryPolicy, systemClock } from '@app/domain';
+import { defaultRetryPolicy, newId, systemClock } from '@app/domain';
 import {
+  AdmissionRepository,
   ApnsTokenRepository,
   CredentialRepository,
   Database,
@@ -18,6 +19,7 @@ import {
   DeliveryProducer,
   QUEUES,
 } from '@app/queue';
+import { Admission } from './admission.js';
 import { Claims } from './claims.js';
 import { Credentials } from './credentials.js';
 import { DeliverProcessor } from './deliver.processor.js';
@@ -65,8 +67,19 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
 
   const enqueue = (pushes: readonly PushToQueue[]) =>
     handOver(producer, pushes, config.dispatch.timeoutMs);
+  const admission = new Admission(new AdmissionRepository(db), {
+    workerId: newId(),
+    slots: config.delivery.concurrency,
+    intervalMs: config.dispatch.intervalMs,
+    probeTimeoutMs: config.delivery.leaseMs,
+    startWindow: config.providers.credentialWindow,
+    handOver: (probe) => enqueue([{ ...probe, delayMs: 0 }]),
+    onResumed: () => dispatcher.wake(),
+    logger,
+  });
   const dispatcher = new Dispatcher(new DispatchRepository(db), {
     ...config.dispatch,
+    share: () => admission.share,
     handOver: (chunk) => enqueue(chunk.deliveries.map((push) => ({ ...push, lane: chunk.lane }))),
     onHandedOver: metrics.onHandedOver,
     logger,
@@ -76,8 +89,9 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       metrics.onFailing(failing);
       for (const consumer of consumers) void (failing ? consumer.pause() : consumer.resume());
     },
-    onCommitted(batch, changed) {
-      metrics.onCommitted(batch, changed);
+    onCommitted(batch, settled) {
+      metrics.onCommitted(batch, settled);
+      admission.onCommitted(batch, settled.changed);
       // What ended made room in its credential's window.
       dispatcher.wake();
     },
@@ -99,6 +113,10 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       policy: {
         ...defaultRetryPolicy,
         retryWindowMs: config.delivery.retryWindowMs,
+        refusedBackoff: {
+          ...defaultRetryPolicy.refusedBackoff,
+          baseMs: config.delivery.refusedPauseMs,
+        },
         unknown: config.delivery.unknownOutcomes,
       },
       clock: systemClock,
@@ -131,7 +149,9 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     onBegun: () => dispatcher.wake(),
     logger,
   });
-  const listener = new DispatchListener(config.database.url, () => dispatcher.wake());
+  const listener = new DispatchListener(config.database.url, (signal) =>
+    signal === 'work' ? dispatcher.wake() : admission.wake(),
+  );
   const metricsServer = await startMetricsServer({
     host: config.http.host,
     port: config.http.metricsPort,
@@ -142,6 +162,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
 
   sweeper.start();
   scheduler.start();
+  await admission.start();
   await listener.start();
   dispatcher.wake();
   for (const warning of await connection.warnings().catch(() => [])) logger.warn(warning);
@@ -149,7 +170,13 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   return {
     metricsPort: metricsServer.port,
     stop: async () => {
-      await Promise.all([sweeper.stop(), scheduler.stop(), listener.stop(), dispatcher.stop()]);
+      await Promise.all([
+        sweeper.stop(),
+        scheduler.stop(),
+        listener.stop(),
+        dispatcher.stop(),
+        admission.stop(),
+      ]);
       await Promise.all(consumers.map((consumer) => consumer.close()));
       await settlements.drain();
       await Promise.all([providers.FCM.close(), providers.APN.close()]);

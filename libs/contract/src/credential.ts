@@ -82,7 +82,11 @@ export const Credential = z
     statusReason: z
       .string()
       .nullable()
-      .meta({ description: 'What the provider said, when it is FAILING.' }),
+      .meta({
+        description:
+          'FAILING: what the provider said; nothing is sent with it until one push gets through again, which is ' +
+          'tried by itself, and at once after a rotation. OK: a warning that concerns some pushes only, or null.',
+      }),
     createdAt: Timestamp,
     updatedAt: Timestamp,
   })

@@ -52,6 +52,11 @@ export interface PayloadOutcome extends Answer {
 /** The credential is refused; it waits, the push keeps its attempts. */
 export interface CredentialOutcome extends Answer {
   kind: 'credential';
+  /**
+   * The answer may be to this push alone: it waits by itself. Absent: it cannot depend on the push,
+   * or three different ones heard it, and everything of the credential waits.
+   */
+  suspect?: true;
 }
 
 /** Try again later; one attempt is counted. */
@@ -61,8 +66,27 @@ export interface RetryOutcome extends Answer {
   scope: 'device' | 'credential';
   /** The provider's own wish (Retry-After) in milliseconds; 0 = at once. Absent: back off. */
   afterMs?: number;
-  /** Exponential back-off when `afterMs` is absent: full jitter between 0 and min(cap, base × 2^n). */
-  backoff: { baseMs: number; capMs: number };
+  /** Decides when `afterMs` is absent. */
+  backoff: Backoff;
+}
+
+/** Exponential back-off: full jitter between 0 and min(cap, base × 2^n). */
+export interface Backoff {
+  baseMs: number;
+  capMs: number;
+}
+
+/** Everything of a credential waits; part of the settlement of the push that heard why. */
+export interface Pause {
+  /** `refused`: it does not work. `slowed`: it works, but less is wanted of it (429, 503). */
+  kind: 'refused' | 'slowed';
+  /** The provider's own wish in milliseconds, a little longer; null: back off. */
+  afterMs: number | null;
+  backoff: Backoff;
+  /** In [0, 1), for the back-off. */
+  jitter: number;
+  /** The provider's words. */
+  reason: string;
 }
 
 /**

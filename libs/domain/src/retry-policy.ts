@@ -1,4 +1,5 @@
 import type { Random } from './clock.js';
+import type { Backoff } from './outcome.js';
 
 /** Everything `settle` needs to know about how patient the operator is. */
 export interface RetryPolicy {
@@ -9,9 +10,9 @@ export interface RetryPolicy {
   /** After so many `unknown` outcomes a push fails. */
   maxUnknown: number;
   /** Where the back-off of an `unknown` outcome starts. */
-  unknownBackoff: { baseMs: number; capMs: number };
-  /** How long a push waits after its credential was refused. */
-  credentialWaitMs: number;
+  unknownBackoff: Backoff;
+  /** How long a refused credential rests, doubled with each probe that is refused too. */
+  refusedBackoff: Backoff;
 }
 
 export const defaultRetryPolicy: RetryPolicy = {
@@ -19,7 +20,7 @@ export const defaultRetryPolicy: RetryPolicy = {
   unknown: 'at-least-once',
   maxUnknown: 3,
   unknownBackoff: { baseMs: 1_000, capMs: 60_000 },
-  credentialWaitMs: 60_000,
+  refusedBackoff: { baseMs: 60_000, capMs: 15 * 60_000 },
 };
 
 /**
@@ -29,11 +30,7 @@ export const defaultRetryPolicy: RetryPolicy = {
  * @returns milliseconds.
  * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  */
-export function backoffMs(
-  backoff: { baseMs: number; capMs: number },
-  attempts: number,
-  random: Random,
-): number {
+export function backoffMs(backoff: Backoff, attempts: number, random: Random): number {
   const ceiling = Math.min(backoff.capMs, backoff.baseMs * 2 ** Math.min(attempts, 30));
   return Math.floor(random() * ceiling);
 }

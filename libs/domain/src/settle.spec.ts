@@ -66,10 +66,23 @@ describe('settle', () => {
   });
 
   it('pauses the credential on its own fault and on a credential-wide wait', () => {
-    expect(run({ ...retry, scope: 'credential' }).pauseCredential).toBe(true);
-    expect(run(retry).pauseCredential).toBe(false);
+    expect(run({ ...retry, scope: 'credential' }).pause).toEqual({
+      kind: 'slowed',
+      afterMs: null,
+      backoff,
+      jitter: 0.5,
+      reason: '(503 UNAVAILABLE: try later)',
+    });
+    expect(run({ ...retry, scope: 'credential', afterMs: 7_000 }).pause?.afterMs).toBe(7_700);
+    expect(run(retry).pause).toBeNull();
     const refused = run({ kind: 'credential', ...answer });
-    expect(refused).toMatchObject({ to: 'QUEUED', counted: false, pauseCredential: true });
+    expect(refused).toMatchObject({ to: 'QUEUED', counted: false, dueInMs: 0 });
+    expect(refused.pause).toMatchObject({ kind: 'refused', afterMs: null });
+  });
+
+  it('lets a push that may be to blame itself wait alone', () => {
+    const next = run({ kind: 'credential', suspect: true, ...answer });
+    expect(next).toMatchObject({ to: 'QUEUED', counted: false, dueInMs: 60_000, pause: null });
   });
 
   it('burns no attempt when nothing was sent', () => {
@@ -114,7 +127,7 @@ describe('settle', () => {
   });
 
   it('ends retries with the retry window after the first attempt, pauses included', () => {
-    const old = { firstAttemptAt: inMs(-86_395_000), expiresAt: inMs(999_999_999) };
+    const old = { firstAttemptAt: inMs(-86_400_000), expiresAt: inMs(999_999_999) };
     expect(run(retry, old)).toMatchObject({
       to: 'FAILED',
       error: { code: code('RETRIES_EXHAUSTED') },

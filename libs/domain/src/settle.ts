@@ -1,6 +1,6 @@
 import type { Random } from './clock.js';
 import { FAILURES, type FailureName } from './errors.js';
-import { BLAMING_RESETS, type Answer, type Outcome } from './outcome.js';
+import { BLAMING_RESETS, type Answer, type Outcome, type Pause } from './outcome.js';
 import type { Attempt } from './push-notification.js';
 import { backoffMs, obeyRetryAfterMs, type RetryPolicy } from './retry-policy.js';
 
@@ -31,7 +31,7 @@ export interface Settlement {
   /** The token is dead: retire its registration if it was there before this instant. */
   retire: { since: Date | null } | null;
   /** The credential itself was refused, or all of it has to wait. */
-  pauseCredential: boolean;
+  pause: Pause | null;
 }
 
 const UNCHANGED: Omit<Settlement, 'to'> = {
@@ -41,7 +41,7 @@ const UNCHANGED: Omit<Settlement, 'to'> = {
   error: null,
   providerMessageId: null,
   retire: null,
-  pauseCredential: false,
+  pause: null,
 };
 
 /** QUEUED → SENT: the provider accepted it. */
@@ -106,9 +106,16 @@ export function settle(
         counted: wasSent(outcome),
       };
     case 'credential': {
-      const wait = released(policy.credentialWaitMs);
+      const { refusedBackoff: backoff } = policy;
+      // Behind a pause it is due at once: the pause is what it waits for.
+      const wait = released(outcome.suspect ? backoff.baseMs : 0);
       const next = withinTime(push, wait, 'CREDENTIAL_REJECTED', outcome, policy, now);
-      return { ...next, pauseCredential: true };
+      if (outcome.suspect) return next;
+      const reason = words(outcome);
+      return {
+        ...next,
+        pause: { kind: 'refused', afterMs: null, backoff, jitter: random(), reason },
+      };
     }
     case 'retry': {
       const wait =
@@ -116,7 +123,17 @@ export function settle(
           ? backoffMs(outcome.backoff, push.attemptCount, random)
           : obeyRetryAfterMs(outcome.afterMs, random);
       const next = withinTime(push, rescheduled(wait), 'RETRIES_EXHAUSTED', outcome, policy, now);
-      return { ...next, pauseCredential: outcome.scope === 'credential' };
+      if (outcome.scope === 'device') return next;
+      const { backoff } = outcome;
+      const afterMs = outcome.afterMs === undefined ? null : wait;
+      const pause: Pause = {
+        kind: 'slowed',
+        afterMs,
+        backoff,
+        jitter: random(),
+        reason: words(outcome),
+      };
+      return { ...next, pause };
     }
     case 'unknown': {
       const givenUp =

@@ -1,6 +1,6 @@
 import { canceled, Conflict, type Uuid } from '@app/domain';
+import { changeWindows } from './credential-windows.js';
 import type { Database } from './database.js';
-import { changeOutstanding } from './delivery.repository.js';
 import { lockOperation, type CommandRow } from './locks.js';
 import type { CommandTarget } from './ports.js';
 
@@ -62,7 +62,7 @@ export class CancelRepository {
       if (count === 0) {
         throw new Conflict('Nothing is left to cancel: it is over or being sent right now.');
       }
-      await changeOutstanding(client, new Map(Object.entries(windows ?? {})));
+      await changeWindows(client, new Map(Object.entries(windows ?? {})));
       return count;
     });
   }

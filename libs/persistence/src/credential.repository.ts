@@ -10,7 +10,7 @@ import {
 } from '@app/domain';
 import { lockAccount } from './account-lock.js';
 import { orUnavailable, type Database } from './database.js';
-import type { Credential as CredentialRow, Prisma } from './generated/client.js';
+import type { Credential as CredentialRow, CredentialWindow, Prisma } from './generated/client.js';
 import { idRange } from './operation.repository.js';
 import { pageOf } from './paging.js';
 import type {
@@ -100,7 +100,9 @@ export class CredentialRepository {
     const row = await orUnavailable(() =>
       this.db.prisma.credential.findFirst({ where: { id, accountId, deletedAt: null } }),
     );
-    return row === null ? null : toCredential(row);
+    if (row === null) return null;
+    const [credential] = await this.withStatus([row]);
+    return credential ?? null;
   }
 
   /** Newest first. */
@@ -130,7 +132,19 @@ export class CredentialRepository {
         take: page.limit + 1,
       }),
     );
-    return pageOf(rows, page.limit, toCredential);
+    const { items, next } = pageOf(rows, page.limit, (row) => row);
+    return { items: await this.withStatus(items), next };
+  }
+
+  private async withStatus(rows: readonly CredentialRow[]): Promise<Credential[]> {
+    const windows = await orUnavailable(() =>
+      this.db.prisma.credentialWindow.findMany({
+        where: { credentialId: { in: rows.map(({ id }) => id) } },
+      }),
+    );
+    const byId = new Map(windows.map((window) => [window.credentialId, window]));
+    const now = Date.now();
+    return rows.map((row) => ({ ...toCredential(row), ...statusOf(byId.get(row.id), now) }));
   }
 
   /**
@@ -159,20 +173,29 @@ export class CredentialRepository {
 
   /**
    * Replaces the secret in place. What is being sent finishes on the old one; workers look at the
-   * row again within seconds and see a new version.
+   * row again within seconds and see a new version. A pause of the old one may end at once.
    *
    * @returns false when there is no such credential.
    */
   async rotate(accountId: Uuid, id: Uuid, content: CredentialContent): Promise<boolean> {
     const { secret, fingerprint, expiresAt } = content;
     const sealed = this.box.seal(JSON.stringify(secret), place(accountId, id));
-    const { count } = await orUnavailable(() =>
-      this.db.prisma.credential.updateMany({
-        where: { accountId, id, deletedAt: null },
-        data: { sealed, fingerprint, expiresAt, version: { increment: 1 }, updatedAt: new Date() },
+    return orUnavailable(() =>
+      this.db.prisma.$transaction(async (tx) => {
+        const { count } = await tx.credential.updateMany({
+          where: { accountId, id, deletedAt: null },
+          data: {
+            sealed,
+            fingerprint,
+            expiresAt,
+            version: { increment: 1 },
+            updatedAt: new Date(),
+          },
+        });
+        if (count > 0) await tryAnew(tx, id);
+        return count > 0;
       }),
     );
-    return count > 0;
   }
 
   /**
@@ -193,6 +216,7 @@ export class CredentialRepository {
           where: { id },
           data: { deletedAt: now, updatedAt: now, isDefault: false, sealed: new Uint8Array() },
         });
+        await tryAnew(tx, id);
         const { appName: name } = row;
         const left = await tx.credential.findMany({
           where: { accountId, appName: name, deletedAt: null },
@@ -266,11 +290,38 @@ async function moveDefault(tx: Prisma.TransactionClient, to: CredentialRow): Pro
   await tx.credential.update({ where: { id }, data: { isDefault: true, updatedAt } });
 }
 
+/** What waits for a paused credential is tried now: its secret is a new one, or gone. */
+async function tryAnew(tx: Prisma.TransactionClient, credentialId: Uuid): Promise<void> {
+  await tx.credentialWindow.updateMany({
+    where: { credentialId, pausedUntil: { not: null } },
+    data: { pausedUntil: new Date(0), probe: null, pausedBy: null, pauses: 0 },
+  });
+  await tx.credentialWindow.updateMany({
+    where: { credentialId, warning: { not: null } },
+    data: { warning: null, warnedAt: null },
+  });
+}
+
+/** A warning stands for a day after it was last true. */
+const WARNED_MS = 86_400_000;
+
+function statusOf(
+  window: CredentialWindow | undefined,
+  now: number,
+): Pick<Credential, 'status' | 'statusReason'> {
+  if (window?.pausedUntil != null) {
+    return { status: 'FAILING', statusReason: window.pauseReason };
+  }
+  const warned = (window?.warnedAt?.getTime() ?? -Infinity) > now - WARNED_MS;
+  return { status: 'OK', statusReason: warned ? (window?.warning ?? null) : null };
+}
+
 /** Associated data of a sealed credential: it opens in its own row only. */
 function place(accountId: Uuid, credentialId: Uuid): string {
   return `credential:${accountId}:${credentialId}`;
 }
 
+/** As it is when nothing is known against it; see `withStatus`. */
 function toCredential(row: CredentialRow): Credential {
   return {
     id: row.id,

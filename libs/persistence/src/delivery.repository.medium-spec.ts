@@ -159,12 +159,12 @@ describe('settle', () => {
     await store.dispatchAll('small');
     const [a, b, c] = await store.claim(ids);
     const before = await store.outstanding(tenant.fcm);
-    const changed = await store.deliveries.settle([
+    const settled = await store.deliveries.settle([
       settlementOf(a!),
       settlementOf(b!, { to: 'FAILED', errorCode: 71001, errorMessage: 'gone' }),
       settlementOf(c!, { to: 'QUEUED', dueInMs: 60_000 }),
     ]);
-    expect(changed.size).toBe(3);
+    expect(settled.changed.size).toBe(3);
     expect(await stats(operationId)).toMatchObject({ total: 3, queued: 1, sent: 1, failed: 1 });
     expect(await store.outstanding(tenant.fcm)).toBe((before ?? 0) - 2);
     const failed = await store.pushes.find(tenant.accountId, b!.id);
@@ -191,8 +191,8 @@ describe('settle', () => {
   it('changes nothing when a batch is repeated after a lost answer', async () => {
     const { operationId, ids } = await queued(2);
     const batch = (await store.claim(ids)).map((claim) => settlementOf(claim));
-    expect((await store.deliveries.settle(batch)).size).toBe(2);
-    expect((await store.deliveries.settle(batch)).size).toBe(0);
+    expect((await store.deliveries.settle(batch)).changed.size).toBe(2);
+    expect((await store.deliveries.settle(batch)).changed.size).toBe(0);
     expect(await stats(operationId)).toMatchObject({ sent: 2, queued: 0 });
     const push = await store.pushes.find(tenant.accountId, ids[0]!);
     expect(push?.push.attempts).toBe(1);
@@ -202,8 +202,10 @@ describe('settle', () => {
     const { operationId, ids } = await queued(1);
     const [slow] = await store.claim(ids, 0);
     const [quick] = await store.claim(ids);
-    expect((await store.deliveries.settle([settlementOf(slow!, { to: 'FAILED' })])).size).toBe(0);
-    expect((await store.deliveries.settle([settlementOf(quick!)])).size).toBe(1);
+    expect(
+      (await store.deliveries.settle([settlementOf(slow!, { to: 'FAILED' })])).changed.size,
+    ).toBe(0);
+    expect((await store.deliveries.settle([settlementOf(quick!)])).changed.size).toBe(1);
     expect(await stats(operationId)).toMatchObject({ sent: 1, failed: 0, queued: 0 });
   });
 
@@ -244,7 +246,7 @@ describe('settle', () => {
       .map(({ claim }) => settlementOf(claim));
     const batches = Array.from({ length: 36 }, (_, at) => shuffled.slice(at * 10, at * 10 + 10));
     const results = await Promise.all(batches.map((batch) => store.deliveries.settle(batch)));
-    expect(results.reduce((sum, { size }) => sum + size, 0)).toBe(360);
+    expect(results.reduce((sum, { changed }) => sum + changed.size, 0)).toBe(360);
     for (const { operationId } of operations) {
       expect(await stats(operationId)).toMatchObject({ sent: 60, queued: 0 });
     }

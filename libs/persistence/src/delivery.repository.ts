@@ -2,10 +2,12 @@ import {
   BLAMING_RESETS,
   type Attempt,
   type OperationSettings,
+  type Pause,
   type ProviderKind,
   type Uuid,
 } from '@app/domain';
 import type { PoolClient } from 'pg';
+import { changeWindows } from './credential-windows.js';
 import { sqlState, type Database } from './database.js';
 import { LOCK_OPERATIONS, LOCK_PARTS } from './locks.js';
 
@@ -28,11 +30,13 @@ export interface ClaimedPush {
   wasBlamed: boolean;
   firstAttemptAt: Date | null;
   expiresAt: Date;
+  /** Its credential is paused, and this push tries whether it works again. */
+  probing: boolean;
 }
 
 /** Why a push was not claimed. */
 export type NotClaimed =
-  /** SENT, FAILED, CANCELED, gone: its job ends. */
+  /** SENT, FAILED, CANCELED, gone, or its credential is paused: its job ends. */
   | { state: 'over' }
   /** Not due yet, or somebody else's lease is live: its job waits that long. */
   | { state: 'wait'; waitMs: number };
@@ -55,6 +59,18 @@ export interface PushSettlement {
   errorCode: number | null;
   errorMessage: string | null;
   providerMessageId: string | null;
+  credentialId: Uuid;
+  /** What it heard concerns everything of its credential. */
+  pause: (Pause & { version: number }) | null;
+  /** What a probe says of its credential; null: it was none. */
+  probe: 'works' | 'refused' | 'unclear' | null;
+}
+
+export interface Settled {
+  /** Pushes that changed. */
+  changed: ReadonlySet<Uuid>;
+  /** Credentials that are paused by a settlement of the batch: the jobs of theirs end. */
+  paused: ReadonlySet<Uuid>;
 }
 
 interface ClaimRow {
@@ -72,9 +88,14 @@ interface ClaimRow {
   was_blamed: boolean;
   first_attempt_at: Date | null;
   expires_at: Date;
+  probing: boolean;
 }
 
 const IS_BLAMED = BLAMING_RESETS.map((reason) => `@.reason == "${reason}"`).join(' || ');
+
+/** Read once a statement, by an index that is empty when nothing is paused. */
+const PAUSED = `ARRAY(SELECT credential_id FROM credential_windows WHERE paused_until IS NOT NULL)`;
+const PROBES = `ARRAY(SELECT probe FROM credential_windows WHERE paused_until IS NOT NULL AND probe IS NOT NULL)`;
 
 // Touches columns that are in no index: a HOT update. Only a push with an unknown attempt has its
 // attempts looked through.
@@ -83,16 +104,19 @@ UPDATE push_notifications
 SET lease_lost = (lease_until IS NOT NULL), lease_until = now() + make_interval(secs => $2), lease = lease + 1
 WHERE id = ANY($1::uuid[]) AND status = 'QUEUED' AND due_at <= now()
   AND (lease_until IS NULL OR lease_until < now())
+  AND (credential_id <> ALL (${PAUSED}) OR id = ANY (${PROBES}))
 RETURNING id, account_id, operation_id, provider, credential_id, token, variables, lease, lease_lost,
   attempt_count, unknown_count, first_attempt_at, expires_at,
-  (unknown_count > 0 AND jsonb_path_exists(attempts, '$[*] ? (${IS_BLAMED})')) AS was_blamed`;
+  (unknown_count > 0 AND jsonb_path_exists(attempts, '$[*] ? (${IS_BLAMED})')) AS was_blamed,
+  id = ANY (${PROBES}) AS probing`;
 
 /** For pushes that were not claimed when the reason cannot be read. */
 const UNKNOWN_WAIT_MS = 1_000;
 
 const WHY_NOT = `
 SELECT id, ceil(extract(epoch FROM greatest(due_at, lease_until) - now()) * 1000)::int AS wait_ms
-FROM push_notifications WHERE id = ANY($1::uuid[]) AND status = 'QUEUED'`;
+FROM push_notifications WHERE id = ANY($1::uuid[]) AND status = 'QUEUED'
+  AND (credential_id <> ALL (${PAUSED}) OR id = ANY (${PROBES}))`;
 
 /**
  * A batch of settlements with its counters. Fenced by lease and state, so that a batch that is
@@ -148,28 +172,6 @@ SELECT e.id FROM unnest($1::uuid[], $2::uuid[], $3::provider_kind[]) AS e (id, o
 JOIN operation_parts q USING (operation_id, provider)
 WHERE q.dispatched_through IS NULL OR e.id > q.dispatched_through`;
 
-const CHANGE_WINDOWS = `
-UPDATE credential_windows w SET outstanding = w.outstanding + d.change
-FROM unnest($1::uuid[], $2::int[]) AS d (credential_id, change)
-WHERE w.credential_id = d.credential_id`;
-
-const LOCK_WINDOWS = `
-SELECT credential_id FROM credential_windows WHERE credential_id = ANY($1::uuid[])
-ORDER BY credential_id FOR NO KEY UPDATE`;
-
-/**
- * Changes the outstanding counts of credentials: the last rows that a transaction locks, by id. An
- * UPDATE alone locks in the order of its plan.
- */
-export async function changeOutstanding(
-  client: PoolClient,
-  changes: ReadonlyMap<Uuid, number>,
-): Promise<void> {
-  if (changes.size === 0) return;
-  await client.query(LOCK_WINDOWS, [[...changes.keys()]]);
-  await client.query(CHANGE_WINDOWS, [[...changes.keys()], [...changes.values()]]);
-}
-
 export class DeliveryRepository {
   constructor(private readonly db: Database) {}
 
@@ -213,12 +215,11 @@ export class DeliveryRepository {
    * Commits a batch of settlements with the counters of their operations, in one transaction. A
    * settlement whose claim is no longer valid changes nothing.
    *
-   * @returns the ids that changed.
    * @throws Unavailable when PostgreSQL cannot take it now: the caller repeats the same batch.
    * @throws Error of SQLSTATE class 22 or 23 when a row of the batch cannot be stored; see
    *   `isBadRow`.
    */
-  async settle(batch: readonly PushSettlement[]): Promise<Set<Uuid>> {
+  async settle(batch: readonly PushSettlement[]): Promise<Settled> {
     const operationIds = [...new Set(batch.map(({ operationId }) => operationId))];
     const columns = [
       batch.map((s) => s.id),
@@ -244,8 +245,13 @@ export class DeliveryRepository {
       for (const { id, credential_id: credentialId } of over) {
         if (!uncounted.has(id)) ended.set(credentialId, (ended.get(credentialId) ?? 0) - 1);
       }
-      await changeOutstanding(client, ended);
-      return new Set(rows.map(({ id }) => id));
+      const changed = new Set(rows.map(({ id }) => id));
+      const pauses = batch.flatMap(({ id, credentialId, pause, probe }) =>
+        pause !== null && changed.has(id)
+          ? [{ ...pause, credentialId, pushId: id, probing: probe !== null }]
+          : [],
+      );
+      return { changed, paused: await changeWindows(client, ended, pauses) };
     });
   }
 
@@ -327,5 +333,6 @@ function toClaimedPush(row: ClaimRow): ClaimedPush {
     wasBlamed: row.was_blamed,
     firstAttemptAt: row.first_attempt_at,
     expiresAt: row.expires_at,
+    probing: row.probing,
   };
 }

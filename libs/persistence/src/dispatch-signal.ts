@@ -3,36 +3,37 @@ import type { Database } from './database.js';
 
 const CHANNEL = 'fanfare_dispatch';
 
-/** Tells the dispatchers that there is work. A hint only: they look for themselves every second. */
+/** `work`: pushes wait. `pauses`: a paused credential may be tried now. */
+export type Signal = 'work' | 'pauses';
+
+/** Tells the workers that there is something to do. A hint only: they look for themselves every second. */
 export class DispatchSignal {
   private sending = false;
-  private again = false;
+  private readonly waiting = new Set<Signal>();
 
   constructor(private readonly db: Database) {}
 
   /** Fire and forget; while one NOTIFY is on its way, all further calls become one. */
-  notify(): void {
-    if (this.sending) {
-      this.again = true;
-      return;
-    }
-    this.sending = true;
+  notify(signal: Signal = 'work'): void {
+    this.waiting.add(signal);
+    if (!this.sending) this.send();
+  }
+
+  private send(): void {
+    const [signal] = this.waiting;
+    this.sending = signal !== undefined;
+    if (signal === undefined) return;
+    this.waiting.delete(signal);
     this.db.pool
-      .query(`NOTIFY ${CHANNEL}`)
-      // Lost: the dispatchers' own timer finds the work.
+      .query(`NOTIFY ${CHANNEL}, '${signal}'`)
+      // Lost: the workers' own timers find the work.
       .catch(() => undefined)
-      .finally(() => {
-        this.sending = false;
-        if (this.again) {
-          this.again = false;
-          this.notify();
-        }
-      });
+      .finally(() => this.send());
   }
 }
 
 /**
- * Listens on a connection of its own and calls `onSignal` for each NOTIFY, and once after each
+ * Listens on a connection of its own and calls `onSignal` for each NOTIFY, and for both after each
  * (re)connection, since signals in between are lost.
  */
 export class DispatchListener {
@@ -42,7 +43,7 @@ export class DispatchListener {
 
   constructor(
     private readonly url: string,
-    private readonly onSignal: () => void,
+    private readonly onSignal: (signal: Signal) => void,
     private readonly reconnectMs = 500,
   ) {}
 
@@ -53,14 +54,17 @@ export class DispatchListener {
       application_name: 'fanfare-dispatch-listener',
       keepAlive: true,
     });
-    client.on('notification', this.onSignal);
+    client.on('notification', ({ payload }) =>
+      this.onSignal(payload === 'pauses' ? 'pauses' : 'work'),
+    );
     client.on('error', () => this.lost(client));
     client.on('end', () => this.lost(client));
     this.client = client;
     try {
       await client.connect();
       await client.query(`LISTEN ${CHANNEL}`);
-      this.onSignal();
+      this.onSignal('pauses');
+      this.onSignal('work');
     } catch {
       this.lost(client);
     }

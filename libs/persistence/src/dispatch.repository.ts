@@ -1,7 +1,10 @@
 import type { ProviderKind, Uuid } from '@app/domain';
 import type { PoolClient } from 'pg';
+import { countHandedOver } from './credential-windows.js';
 import type { Database } from './database.js';
-import { changeOutstanding } from './delivery.repository.js';
+
+/** Most pushes of one credential that may be handed over and not settled. */
+export const MAX_WINDOW = 5_000;
 
 export type DispatchLane = 'small' | 'bulk';
 
@@ -41,14 +44,14 @@ WITH RECURSIVE busy AS (
 ), ready AS (
   SELECT busy.account_id, array_agg(busy.credential_id ORDER BY busy.credential_id) AS credential_ids
   FROM busy JOIN credential_windows w USING (credential_id)
-  WHERE w.outstanding < w."window" GROUP BY busy.account_id
+  WHERE w.outstanding < least(w."window", $2) AND w.paused_until IS NULL GROUP BY busy.account_id
 )
 SELECT t.account_id, ready.credential_ids FROM dispatch_turns t JOIN ready USING (account_id)
 WHERE t.lane = $1 ORDER BY t.last_turn_at LIMIT 1 FOR UPDATE OF t SKIP LOCKED`;
 
 const ROOM = `
-SELECT credential_id, least(greatest("window" - outstanding, 0), "window") AS room
-FROM credential_windows WHERE credential_id = ANY($1::uuid[]) ORDER BY credential_id`;
+SELECT credential_id, least(greatest(least("window", $2) - outstanding, 0), least("window", $2)) AS room
+FROM credential_windows WHERE credential_id = ANY($1::uuid[]) AND paused_until IS NULL ORDER BY credential_id`;
 
 /**
  * A statement of its own: what is read after it sees what a cancel or the begin of a schedule
@@ -107,23 +110,26 @@ export class DispatchRepository {
    * turn's row: other dispatchers pass it by (SKIP LOCKED), a failure moves nothing, and jobs that
    * were added all the same do no harm (equal job ids, claims).
    *
+   * @param share most that a credential may have outstanding, whatever its window.
    * @returns null when no account has work and room in that lane.
    */
   async takeTurn(
     lane: DispatchLane,
     limit: number,
     handOver: (chunk: DispatchChunk) => Promise<void>,
+    share = MAX_WINDOW,
   ): Promise<Turn | null> {
     return this.db.transaction(async (client) => {
       const { rows } = await client.query<{ account_id: Uuid; credential_ids: Uuid[] }>(NEXT_TURN, [
         lane,
+        share,
       ]);
       const [turn] = rows;
       if (turn === undefined) return null;
       const advances: PartAdvance[] = [];
       const deliveries: Dispatch[] = [];
       const counts = new Map<Uuid, number>();
-      for (const [credentialId, room] of await rooms(client, turn.credential_ids)) {
+      for (const [credentialId, room] of await rooms(client, turn.credential_ids, share)) {
         const take = Math.min(room, limit - deliveries.length);
         if (take <= 0) continue;
         const parts = await client.query<PartRow>(LOCK_NEXT_PARTS, [
@@ -153,7 +159,7 @@ export class DispatchRepository {
         `UPDATE dispatch_turns SET last_turn_at = clock_timestamp() WHERE account_id = $1 AND lane = $2`,
         [turn.account_id, lane],
       );
-      await changeOutstanding(client, counts);
+      await countHandedOver(client, counts);
       return { accountId: turn.account_id, handedOver: deliveries.length };
     });
   }
@@ -171,8 +177,12 @@ interface PartAdvance {
 async function rooms(
   client: PoolClient,
   credentialIds: readonly Uuid[],
+  share: number,
 ): Promise<[Uuid, number][]> {
-  const { rows } = await client.query<{ credential_id: Uuid; room: number }>(ROOM, [credentialIds]);
+  const { rows } = await client.query<{ credential_id: Uuid; room: number }>(ROOM, [
+    credentialIds,
+    share,
+  ]);
   return rows.map((row) => [row.credential_id, row.room]);
 }
 

@@ -1,4 +1,5 @@
 export { AccountRepository } from './account.repository.js';
+export { AdmissionRepository, type Probe } from './admission.repository.js';
 export { ApiKeyRepository } from './api-key.repository.js';
 export {
   ApnsTokenRepository,
@@ -16,6 +17,7 @@ export {
   type ClaimResult,
   type NotClaimed,
   type PushSettlement,
+  type Settled,
 } from './delivery.repository.js';
 export { DeviceRepository } from './device.repository.js';
 export { DispatchListener, DispatchSignal } from './dispatch-signal.js';
@@ -24,6 +26,7 @@ export {
   type Dispatch,
   type DispatchChunk,
   type DispatchLane,
+  MAX_WINDOW,
   type Turn,
 } from './dispatch.repository.js';
 export { OperationRepository } from './operation.repository.js';

@@ -1,7 +1,7 @@
 import { Conflict, redriven, type Uuid } from '@app/domain';
 import type { PoolClient, QueryResultRow } from 'pg';
+import { changeWindows } from './credential-windows.js';
 import type { Database } from './database.js';
-import { changeOutstanding } from './delivery.repository.js';
 import { findDone, TAKE_KEY, type Run } from './idempotency.js';
 import { lockOperation, type CommandRow } from './locks.js';
 import type { CommandTarget, Done, Once } from './ports.js';
@@ -73,7 +73,7 @@ export class RedriveRepository {
       ]);
       const { rows: count = 0, windows = null } = rows[0] ?? {};
       if (count === 0) throw new Conflict('Nothing of it has failed.');
-      await changeOutstanding(client, new Map(Object.entries(windows ?? {})));
+      await changeWindows(client, new Map(Object.entries(windows ?? {})));
       return { id, replayed: false };
     });
   }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { newId, type PushTarget, type Uuid } from '@app/domain';
 import { AccountRepository } from './account.repository.js';
+import { AdmissionRepository } from './admission.repository.js';
 import { ApiKeyRepository } from './api-key.repository.js';
 import { AppRepository } from './app.repository.js';
 import { CancelRepository } from './cancel.repository.js';
@@ -37,6 +38,7 @@ export class Store {
   readonly deliveries: DeliveryRepository;
   readonly dispatches: DispatchRepository;
   readonly sweeps: SweepRepository;
+  readonly admissions: AdmissionRepository;
   readonly cancels: CancelRepository;
   readonly redrives: RedriveRepository;
   readonly schedules: ScheduleRepository;
@@ -56,6 +58,7 @@ export class Store {
     this.deliveries = new DeliveryRepository(this.db);
     this.dispatches = new DispatchRepository(this.db);
     this.sweeps = new SweepRepository(this.db);
+    this.admissions = new AdmissionRepository(this.db);
     this.cancels = new CancelRepository(this.db);
     this.redrives = new RedriveRepository(this.db);
     this.schedules = new ScheduleRepository(this.db);
@@ -186,12 +189,13 @@ export function once(key: string, request = 'request'): Once {
 
 /** A settlement of a claim, SENT unless said otherwise. */
 export function settlementOf(
-  { id, operationId, lease }: ClaimedPush,
+  { id, operationId, credentialId, lease }: ClaimedPush,
   over: Partial<PushSettlement> = {},
 ): PushSettlement {
   return {
     id,
     operationId,
+    credentialId,
     lease,
     to: 'SENT',
     dueInMs: 0,
@@ -203,6 +207,8 @@ export function settlementOf(
     errorCode: null,
     errorMessage: null,
     providerMessageId: 'm',
+    pause: null,
+    probe: null,
     ...over,
   };
 }

@@ -385,6 +385,18 @@ export const environment = z.object({
     },
     ['at-least-once', 'at-most-once'],
   ),
+  REFUSED_PAUSE_MS: integer(
+    {
+      section: 'Delivery',
+      description:
+        'A credential that its provider refuses rests for up to this long before one push tries it ' +
+        'again; doubled each time, up to 15 minutes. A new secret is tried at once.',
+      default: '60000',
+      unit: 'milliseconds',
+    },
+    100,
+    900_000,
+  ),
   LEASE_MS: integer(
     {
       section: 'Delivery',

@@ -40,6 +40,12 @@ describe('loadConfig', () => {
         fcmOrigin: 'https://fcm.googleapis.com',
         googleTokenUrl: 'https://oauth2.googleapis.com/token',
         requestTimeoutMs: 15_000,
+        // A black hole is noticed within their sum, and so healed within 40 s.
+        pingIntervalMs: 30_000,
+        pingTimeoutMs: 5_000,
+        // Enough for two busy credentials; one alone cannot take it all.
+        maxInFlight: 2_000,
+        credentialMaxInFlight: 1_000,
       },
       delivery: { leaseMs: 60_000, unknownOutcomes: 'at-least-once', retryWindowMs: 86_400_000 },
       shutdownGraceMs: 30_000,

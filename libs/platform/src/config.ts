@@ -61,6 +61,8 @@ export interface Config {
     unknownOutcomes: 'at-least-once' | 'at-most-once';
     leaseMs: number;
     leaseMarginMs: number;
+    /** First pause of a refused credential. */
+    refusedPauseMs: number;
   };
   dispatch: { intervalMs: number; chunk: number; timeoutMs: number };
   sweep: { intervalMs: number; lostAfterMs: number };
@@ -266,6 +268,7 @@ function shape(values: Environment, env: Env): Config {
       unknownOutcomes: values.UNKNOWN_OUTCOMES,
       leaseMs: values.LEASE_MS,
       leaseMarginMs: values.LEASE_MARGIN_MS,
+      refusedPauseMs: values.REFUSED_PAUSE_MS,
     },
     dispatch: {
       intervalMs: values.DISPATCH_INTERVAL_MS,

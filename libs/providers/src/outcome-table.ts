@@ -3,7 +3,9 @@ import type { Answered } from './http2/exchange.js';
 
 /** What a row decides. Mirrors `Outcome`; what only an adapter can do has kinds of its own. */
 export type Verdict =
-  | { kind: 'accepted' | 'invalid-token' | 'unregistered' | 'credential' | 'unknown' }
+  | { kind: 'accepted' | 'invalid-token' | 'unregistered' | 'unknown' }
+  /** `suspect`: may depend on the push, until three different ones heard it. */
+  | { kind: 'credential'; suspect?: true }
   | { kind: 'payload'; failure?: PayloadOutcome['failure']; loud?: true }
   | {
       kind: 'retry';
@@ -77,9 +79,12 @@ export function judge(
     case 'unregistered':
       return { outcome: { ...said, kind: 'unregistered', ...(since && { since }) } };
     case 'invalid-token':
-    case 'credential':
     case 'unknown':
       return { outcome: { ...said, kind: verdict.kind } };
+    case 'credential':
+      return {
+        outcome: { ...said, kind: 'credential', ...(verdict.suspect && { suspect: true }) },
+      };
     case 'renew-token':
       return { outcome: { ...said, kind: 'credential' }, renewToken: true };
     case 'payload': {

@@ -137,6 +137,31 @@ describe('FCM', () => {
 });
 
 describe('APNs', () => {
+  it('takes a refused topic for the credential when three pushes without overrides heard it', async () => {
+    const credential = await apnCredential();
+    const suspects: unknown[] = [];
+    const send = async (device: string, wish: Partial<Message> = {}) => {
+      const token = `sim.answer.400.TopicDisallowed.${device}`;
+      const outcome = await providers.APN.send(credential, to(token, wish));
+      expect(outcome.kind).toBe('credential');
+      suspects.push('suspect' in outcome);
+    };
+    for (const device of ['a', 'a', 'b']) await send(device);
+    // Asks for something special: it may be that.
+    await send('c', { overrides: { apn: { aps: { sound: 'x' } } } });
+    await send('d');
+    expect(suspects).toEqual([true, true, true, true, false]);
+  });
+
+  it('believes an answer that cannot depend on the push at once', async () => {
+    const outcome = await providers.APN.send(
+      await apnCredential(),
+      to('sim.answer.403.InvalidProviderToken'),
+    );
+    expect(outcome).toMatchObject({ kind: 'credential' });
+    expect(outcome).not.toHaveProperty('suspect');
+  });
+
   it('shows one token from two replicas, in both environments, after a restart too', async () => {
     const store = new MemoryApnsTokenStore(clock);
     const replicas = [replica(store), replica(store), replica(store)];

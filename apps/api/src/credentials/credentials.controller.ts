@@ -11,7 +11,7 @@ import {
 } from '@app/contract';
 import { formatId } from '@app/domain';
 import type { Uuid } from '@app/domain';
-import { CredentialRepository } from '@app/persistence';
+import { CredentialRepository, DispatchSignal } from '@app/persistence';
 import {
   Body,
   Controller,
@@ -42,6 +42,7 @@ import { checkContent } from './check-content.js';
 export class CredentialsController {
   constructor(
     private readonly credentials: CredentialRepository,
+    private readonly workers: DispatchSignal,
     private readonly pageTokens: PageTokens,
     private readonly publicUrl: PublicUrl,
   ) {}
@@ -140,6 +141,7 @@ export class CredentialsController {
     const { credentialType } = (await this.credentials.find(accountId, id)) ?? notFound();
     const checked = checkContent(credentialType, content, '$', new Date());
     if (!(await this.credentials.rotate(accountId, id, checked))) notFound();
+    this.workers.notify('pauses');
     return this.accepted(reply, id);
   }
 
@@ -164,6 +166,7 @@ export class CredentialsController {
   ): Promise<ResourceAccepted> {
     const id = idFromPath('credential', credentialId);
     if (!(await this.credentials.delete(accountId, id))) notFound();
+    this.workers.notify('pauses');
     return this.accepted(reply, id);
   }
 

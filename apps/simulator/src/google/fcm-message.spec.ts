@@ -34,6 +34,14 @@ describe('the body of messages:send', () => {
     ).toMatchObject({ ok: true, validateOnly: false });
   });
 
+  it('may have a colour in each of its forms', () => {
+    const light = (alpha: unknown) => ({
+      android: { notification: { light_settings: { color: { red: 1, alpha } } } },
+    });
+    expect(parse(light({ value: 0.5 }))).toMatchObject({ ok: true });
+    expect(parse(light('x'))).toMatchObject({ ok: false });
+  });
+
   it('may leave fields null', () => {
     expect(parse({ token: 't', android: null, data: null })).toMatchObject({ ok: true });
   });

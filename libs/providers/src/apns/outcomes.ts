@@ -43,7 +43,7 @@ export const APNS_OUTCOMES: readonly Row<ApnsFacts>[] = [
   {
     answer: '400 BadTopic, MissingTopic, TopicDisallowed',
     matches: (a) => a.status === 400 && isTopicReason(a.reason),
-    verdict: { kind: 'credential' },
+    verdict: { kind: 'credential', suspect: true },
   },
   on(
     400,
@@ -111,7 +111,7 @@ export const APNS_OUTCOMES: readonly Row<ApnsFacts>[] = [
   {
     answer: '403 with an unknown reason',
     matches: (a) => a.status === 403 && a.json,
-    verdict: { kind: 'credential' },
+    verdict: { kind: 'credential', suspect: true },
   },
   // Never retire on doubt.
   {

@@ -4,6 +4,7 @@ import { LRUCache } from 'lru-cache';
 import { sha256 } from '../checked-credential.js';
 import { ClientCache } from '../client-cache.js';
 import { checkResult } from '../credential-check.js';
+import { DistinctWatch } from '../distinct-watch.js';
 import { outOfTime, tooLarge, unansweredOutcome } from '../exchange-outcome.js';
 import type { Exchange } from '../http2/exchange.js';
 import { pathSegment } from '../http2/headers.js';
@@ -125,6 +126,7 @@ export class ApnsProvider implements Provider<ApnCredential> {
 /** One credential in one environment: its connections and the headers that never change. */
 class ApnsClient {
   private readonly headers: Record<string, string>;
+  private readonly suspicion = new DistinctWatch();
 
   constructor(
     origin: string,
@@ -210,7 +212,18 @@ class ApnsClient {
       const { status } = exchange;
       this.warn('APNs refused the form of a request of ours', { pushId: message.id, status });
     }
-    return judged;
+    return this.confirmed(judged, message);
+  }
+
+  /** What three different pushes hear that ask for nothing special is about the credential. */
+  private confirmed(judged: Judged, { token, overrides }: Message): Judged {
+    const { outcome } = judged;
+    if (outcome.kind !== 'credential' || !outcome.suspect || overrides?.apn !== undefined) {
+      return judged;
+    }
+    if (!this.suspicion.note(token, performance.now())) return judged;
+    const { suspect: _, ...certain } = outcome;
+    return { ...judged, outcome: certain };
   }
 }
 

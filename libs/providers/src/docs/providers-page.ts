@@ -95,6 +95,9 @@ function theScope(verdict: Verdict): string {
     case 'unregistered':
       return 'a registered device with this token is retired, unless it registered later';
     case 'credential':
+      return verdict.suspect
+        ? 'the whole credential waits once three different pushes got it'
+        : 'the whole credential waits';
     case 'renew-token':
       return 'the whole credential waits';
     case 'retry':

@@ -1,6 +1,7 @@
 import type { Clock, Outcome } from '@app/domain';
 import { ClientCache } from '../client-cache.js';
 import { checkResult } from '../credential-check.js';
+import { DistinctWatch } from '../distinct-watch.js';
 import { outOfTime, tooLarge, unansweredOutcome } from '../exchange-outcome.js';
 import type { SessionPool } from '../http2/session-pool.js';
 import type { Judged } from '../outcome-table.js';
@@ -10,7 +11,6 @@ import { AccessTokens } from './access-tokens.js';
 import { DryRun } from './dry-run.js';
 import { fcmOutcome } from './outcomes.js';
 import { FCM_PAYLOAD_LIMIT, fcmMessage, fcmPayloadSize, forbiddenFcmOverride } from './payload.js';
-import { QuotaWatch } from './quota-watch.js';
 import { tokenEndpoint } from './token-endpoint.js';
 
 const LIMITS: VendorLimits = {
@@ -77,7 +77,7 @@ export class FcmProvider implements Provider<FcmCredential> {
 
 /** One service account: its connections, its access token, and the headers that never change. */
 class FcmClient {
-  private readonly quota = new QuotaWatch();
+  private readonly quota = new DistinctWatch();
   private readonly headers: Record<string, string>;
   private dryRun: DryRun | undefined;
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { QuotaWatch } from './quota-watch.js';
+import { DistinctWatch } from './distinct-watch.js';
 
-describe('QuotaWatch', () => {
+describe('DistinctWatch', () => {
   it('takes three different tokens within ten seconds for the project', () => {
-    const watch = new QuotaWatch();
+    const watch = new DistinctWatch();
     expect([watch.note('a', 0), watch.note('b', 5_000), watch.note('c', 10_000)]).toEqual([
       false,
       false,
@@ -12,12 +12,12 @@ describe('QuotaWatch', () => {
   });
 
   it('takes one token, however often, for one device', () => {
-    const watch = new QuotaWatch();
+    const watch = new DistinctWatch();
     expect([1, 2, 3, 4].map((t) => watch.note('a', t))).not.toContain(true);
   });
 
   it('forgets what is older', () => {
-    const watch = new QuotaWatch();
+    const watch = new DistinctWatch();
     watch.note('a', 0);
     watch.note('b', 9_000);
     expect(watch.note('c', 10_001)).toBe(false);
@@ -25,7 +25,7 @@ describe('QuotaWatch', () => {
   });
 
   it('holds no more than it needs', () => {
-    const watch = new QuotaWatch();
+    const watch = new DistinctWatch();
     for (let i = 0; i < 1_000; i += 1) watch.note(`t${i}`, 0);
     expect((watch as unknown as { seen: Map<string, number> }).seen.size).toBe(3);
   });

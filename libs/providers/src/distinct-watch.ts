@@ -1,8 +1,8 @@
 /**
- * Tells one busy device from a project that is out of quota: FCM answers both with 429
- * QUOTA_EXCEEDED. When it comes for three different tokens within ten seconds, it is the project.
+ * Tells an answer to one push from one to everything of its credential, where a provider has the same
+ * words for both: when it comes for three different tokens within ten seconds, it is the credential.
  */
-export class QuotaWatch {
+export class DistinctWatch {
   private readonly seen = new Map<string, number>();
 
   constructor(
@@ -11,10 +11,10 @@ export class QuotaWatch {
   ) {}
 
   /**
-   * Notes a 429 for this token.
+   * Notes such an answer for this token.
    *
    * @param now milliseconds, monotonic.
-   * @returns true when the whole credential must wait.
+   * @returns true when the whole credential is meant.
    */
   note(token: string, now: number): boolean {
     this.seen.delete(token);

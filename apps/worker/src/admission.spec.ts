@@ -1,0 +1,160 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { FAILURES, type Uuid } from '@app/domain';
+import { MAX_WINDOW, type Probe, type PushSettlement } from '@app/persistence';
+import { Admission } from './admission.js';
+
+const open: Admission[] = [];
+afterEach(async () => {
+  await Promise.all(open.splice(0).map((admission) => admission.stop()));
+});
+
+interface Given {
+  crew?: { slots: number; activeCredentials: number };
+  due?: Uuid[];
+  probe?: Probe | 'taken' | null;
+  failing?: Error;
+}
+
+function make(given: Given = {}) {
+  const calls: unknown[][] = [];
+  let due = given.due ?? [];
+  const note =
+    <T>(name: string, answer: T) =>
+    async (...args: unknown[]) => {
+      calls.push([name, ...args]);
+      if (given.failing !== undefined) throw given.failing;
+      return answer;
+    };
+  const admission = new Admission(
+    {
+      seen: async () => {
+        if (given.failing !== undefined) throw given.failing;
+        return given.crew ?? { slots: 200, activeCredentials: 1 };
+      },
+      gone: note('gone', undefined),
+      grow: async () => undefined,
+      due: async () => due.splice(0),
+      beginProbe: note('beginProbe', given.probe ?? null),
+      probeAgain: note('probeAgain', undefined),
+      resume: note('resume', true),
+      warn: note('warn', undefined),
+    },
+    {
+      workerId: 'w',
+      slots: 100,
+      intervalMs: 60_000,
+      probeTimeoutMs: 9_000,
+      startWindow: 500,
+      handOver: note('handOver', undefined),
+      onResumed: () => void calls.push(['resumed']),
+      logger: {
+        info: () => undefined,
+        warn: (_fields: unknown, message?: string) => void calls.push(['warning', message]),
+      },
+    },
+  );
+  open.push(admission);
+  return { admission, calls, setDue: (ids: Uuid[]) => (due = ids) };
+}
+
+const settled = (over: Partial<PushSettlement>): PushSettlement => ({
+  id: 'push',
+  operationId: 'operation',
+  credentialId: 'c',
+  lease: 1,
+  to: 'SENT',
+  dueInMs: 0,
+  attempts: [],
+  countedAttempts: 1,
+  unknownAttempts: 0,
+  errorCode: null,
+  errorMessage: null,
+  providerMessageId: null,
+  pause: null,
+  probe: null,
+  ...over,
+});
+const commit = async (admission: Admission, over: Partial<PushSettlement>) => {
+  admission.onCommitted([settled(over)], new Set(['push']));
+  await new Promise((resolve) => setImmediate(resolve));
+};
+
+describe('Admission', () => {
+  it('gives a credential half of the slots while others have work, else its window', async () => {
+    const alone = make({ crew: { slots: 400, activeCredentials: 1 } });
+    await alone.admission.start();
+    expect(alone.admission.share).toBe(MAX_WINDOW);
+    const crowded = make({ crew: { slots: 400, activeCredentials: 2 } });
+    await crowded.admission.start();
+    expect(crowded.admission.share).toBe(200);
+    const tiny = make({ crew: { slots: 1, activeCredentials: 2 } });
+    await tiny.admission.start();
+    expect(tiny.admission.share).toBe(1);
+  });
+
+  it('sends one push of a credential whose pause is over, and leaves it when another worker did', async () => {
+    const probe: Probe = { id: 'p', provider: 'FCM', lane: 'small' };
+    const { admission, calls } = make({ due: ['c'], probe });
+    await admission.start();
+    expect(calls).toEqual([
+      ['beginProbe', 'c', 9_000],
+      ['handOver', probe],
+    ]);
+    const late = make({ due: ['c'], probe: 'taken' });
+    await late.admission.start();
+    expect(late.calls).toEqual([['beginProbe', 'c', 9_000]]);
+  });
+
+  it('ends the pause when there is no other push to try it with', async () => {
+    const { admission, calls } = make({ due: ['c'], probe: null });
+    await admission.start();
+    expect(calls.slice(1)).toEqual([['resume', 'c', null], ['resumed']]);
+  });
+
+  it('looks again when it is woken', async () => {
+    const { admission, calls, setDue } = make({ probe: 'taken' });
+    await admission.start();
+    expect(calls).toEqual([]);
+    setDue(['c']);
+    await admission.start();
+    expect(calls).toEqual([['beginProbe', 'c', 9_000]]);
+  });
+
+  it('ends the pause by a probe that works, asks again after one that could not tell', async () => {
+    const { admission, calls } = make();
+    await commit(admission, { probe: 'works' });
+    expect(calls).toEqual([['resume', 'c', 'push'], ['resumed']]);
+    calls.length = 0;
+    await commit(admission, { probe: 'unclear' });
+    expect(calls).toEqual([['probeAgain', 'c', 'push', 5_000]]);
+    calls.length = 0;
+    // The settlement itself has lengthened the pause.
+    await commit(admission, { probe: 'refused' });
+    await commit(admission, { probe: null });
+    admission.onCommitted([settled({ probe: 'works' })], new Set());
+    expect(calls).toEqual([]);
+  });
+
+  it('warns the owner of a credential, once a while', async () => {
+    const { admission, calls } = make();
+    const third = { errorCode: FAILURES.THIRD_PARTY_AUTH.code, errorMessage: 'No APNs key.' };
+    await commit(admission, third);
+    await commit(admission, third);
+    await commit(admission, { ...third, credentialId: 'd' });
+    expect(calls).toEqual([
+      ['warn', 'c', 'No APNs key.'],
+      ['warn', 'd', 'No APNs key.'],
+    ]);
+  });
+
+  it('goes on after a database that was away, and says what was lost', async () => {
+    const { admission, calls } = make({ failing: new Error('away') });
+    await admission.start();
+    await commit(admission, { probe: 'works' });
+    expect(calls).toEqual([
+      ['warning', 'Admission failed, trying again'],
+      ['resume', 'c', 'push'],
+      ['warning', 'The word of a probe was lost'],
+    ]);
+  });
+});

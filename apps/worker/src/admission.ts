@@ -1,0 +1,143 @@
+import { FAILURES, type Uuid } from '@app/domain';
+import {
+  MAX_WINDOW,
+  type AdmissionRepository,
+  type Probe,
+  type PushSettlement,
+} from '@app/persistence';
+import type { Logger } from '@app/platform';
+
+export interface AdmissionOptions {
+  workerId: Uuid;
+  /** Pushes of one provider that this worker can have in hand at once. */
+  slots: number;
+  /** Between two looks, ± 20 %. */
+  intervalMs: number;
+  /** A probe that nothing was heard of for so long is followed by another one. */
+  probeTimeoutMs: number;
+  /** Start value of a window; a tenth of it is what a quiet one grows by. */
+  startWindow: number;
+  /** Adds the job of a probe. */
+  handOver: (probe: Probe) => Promise<void>;
+  /** A credential goes on: there is work to dispatch. */
+  onResumed: () => void;
+  logger: Pick<Logger, 'info' | 'warn'>;
+}
+
+/** After a probe that could not tell. */
+const UNCLEAR_WAIT_MS = 5_000;
+const GROW_EVERY = 5;
+/** The same warning of a credential is written this often at most. */
+const WARN_EVERY_MS = 60_000;
+
+/**
+ * Decides how much of a credential may be handed over: its share while others have work, and when a
+ * pause is over. One push goes first, the probe; what it hears ends the pause or lengthens it.
+ */
+export class Admission {
+  /** Most that one credential may have outstanding, whatever its window. */
+  share = MAX_WINDOW;
+  private timer: NodeJS.Timeout | undefined;
+  private stopped = false;
+  private wanted = false;
+  private looks = 0;
+  private current: Promise<void> | undefined;
+  private readonly warnedAt = new Map<Uuid, number>();
+
+  constructor(
+    private readonly admissions: Pick<
+      AdmissionRepository,
+      'seen' | 'gone' | 'grow' | 'due' | 'beginProbe' | 'probeAgain' | 'resume' | 'warn'
+    >,
+    private readonly options: AdmissionOptions,
+  ) {}
+
+  /** The first look is over when it resolves: until then the share is not known. */
+  async start(): Promise<void> {
+    this.wake();
+    await this.current;
+  }
+
+  /** A paused credential may be tried now. */
+  wake(): void {
+    this.wanted = true;
+    if (this.stopped || this.current !== undefined) return;
+    clearTimeout(this.timer);
+    this.current = this.run();
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.current;
+    await this.admissions.gone(this.options.workerId).catch(() => undefined);
+  }
+
+  /** What was committed tells how a probe went, and what the owner of a credential should know. */
+  onCommitted(batch: readonly PushSettlement[], changed: ReadonlySet<Uuid>): void {
+    for (const settlement of batch) {
+      if (!changed.has(settlement.id)) continue;
+      if (settlement.probe !== null) this.probed(settlement);
+      if (settlement.errorCode === FAILURES.THIRD_PARTY_AUTH.code) this.warn(settlement);
+    }
+  }
+
+  private async run(): Promise<void> {
+    while (this.wanted && !this.stopped) {
+      this.wanted = false;
+      await this.look().catch((err: unknown) =>
+        this.options.logger.warn({ err }, 'Admission failed, trying again'),
+      );
+    }
+    this.current = undefined;
+    if (this.stopped) return;
+    const { intervalMs } = this.options;
+    this.timer = setTimeout(() => this.wake(), intervalMs * (0.8 + 0.4 * Math.random()));
+  }
+
+  private async look(): Promise<void> {
+    const { workerId, slots, startWindow } = this.options;
+    const crew = await this.admissions.seen(workerId, slots);
+    this.share = crew.activeCredentials > 1 ? Math.max(crew.slots >> 1, 1) : MAX_WINDOW;
+    if (this.looks++ % GROW_EVERY === 0) await this.admissions.grow(startWindow);
+    for (const credentialId of await this.admissions.due()) await this.probe(credentialId);
+  }
+
+  private async probe(credentialId: Uuid): Promise<void> {
+    const probe = await this.admissions.beginProbe(credentialId, this.options.probeTimeoutMs);
+    if (probe === 'taken') return;
+    // Nothing else is due: what comes next tries it.
+    if (probe === null) await this.resume(credentialId, null);
+    else await this.options.handOver(probe);
+  }
+
+  private async resume(credentialId: Uuid, probe: Uuid | null): Promise<void> {
+    if (!(await this.admissions.resume(credentialId, probe))) return;
+    this.options.logger.info({ credentialId }, 'A paused credential goes on');
+    this.options.onResumed();
+  }
+
+  private probed({ id, credentialId, probe }: PushSettlement): void {
+    if (probe === 'refused') return;
+    const work =
+      probe === 'works'
+        ? this.resume(credentialId, id)
+        : this.admissions.probeAgain(credentialId, id, UNCLEAR_WAIT_MS);
+    // Should it fail: after the time-out of the probe there is another one.
+    work.catch((err: unknown) =>
+      this.options.logger.warn({ err, credentialId }, 'The word of a probe was lost'),
+    );
+  }
+
+  private warn({ credentialId, errorMessage }: PushSettlement): void {
+    const now = performance.now();
+    if (now - (this.warnedAt.get(credentialId) ?? -Infinity) < WARN_EVERY_MS) return;
+    if (this.warnedAt.size >= 1_000) this.warnedAt.clear();
+    this.warnedAt.set(credentialId, now);
+    this.admissions
+      .warn(credentialId, errorMessage ?? FAILURES.THIRD_PARTY_AUTH.sentence)
+      .catch((err: unknown) =>
+        this.options.logger.warn({ err, credentialId }, 'A warning was lost'),
+      );
+  }
+}

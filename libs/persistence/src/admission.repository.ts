@@ -1,0 +1,202 @@
+import type { ProviderKind, Uuid } from '@app/domain';
+import type { Database } from './database.js';
+import { MAX_WINDOW, type DispatchLane } from './dispatch.repository.js';
+import { LOCK_PARTS } from './locks.js';
+
+/** A push that tries whether its credential works again. */
+export interface Probe {
+  id: Uuid;
+  provider: ProviderKind;
+  lane: DispatchLane;
+}
+
+/** All workers together. */
+export interface Crew {
+  /** Pushes of one provider that they can have in hand at once. */
+  slots: number;
+  /** Credentials that had something handed over within a minute. */
+  activeCredentials: number;
+}
+
+/** A worker that was not seen for so long has ended. */
+const WORKER_GONE = `interval '15 seconds'`;
+
+const SEEN = `
+WITH gone AS (DELETE FROM workers WHERE seen_at < now() - ${WORKER_GONE} AND id <> $1),
+seen AS (
+  INSERT INTO workers (id, slots, seen_at) VALUES ($1, $2, now())
+  ON CONFLICT (id) DO UPDATE SET slots = excluded.slots, seen_at = now()
+)
+SELECT $2 + coalesce((
+    SELECT sum(slots) FROM workers WHERE id <> $1 AND seen_at >= now() - ${WORKER_GONE}), 0)::int AS slots,
+  (SELECT count(*) FROM credential_windows
+   WHERE outstanding > 0 OR handed_over_at > now() - interval '1 minute')::int AS active`;
+
+/** Only a window that is used shows that more would be taken. */
+const GROW = `
+WITH quiet AS (
+  SELECT credential_id FROM credential_windows
+  WHERE paused_until IS NULL AND "window" < ${MAX_WINDOW} AND outstanding * 2 >= "window"
+    AND window_changed_at < now() - interval '10 seconds'
+  ORDER BY credential_id FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE credential_windows w
+SET "window" = least(w."window" + greatest($1 / 10, 1), ${MAX_WINDOW}), window_changed_at = now()
+FROM quiet WHERE w.credential_id = quiet.credential_id`;
+
+/**
+ * Candidates are what dispatch would hand over and what it did. One without overrides is preferred:
+ * what it hears is about the credential.
+ */
+const CANDIDATES = `
+SELECT c.id, c.provider, c.lane FROM (
+  SELECT n.id, q.provider, q.lane, q.operation_id
+  FROM (
+    (SELECT operation_id, provider, lane FROM operation_parts WHERE credential_id = $1 AND open
+     ORDER BY operation_id LIMIT $3)
+    UNION
+    (SELECT operation_id, provider, lane FROM operation_parts
+     WHERE pending AND lane = 'small' AND account_id = $2 AND credential_id = $1 ORDER BY operation_id LIMIT $3)
+    UNION
+    (SELECT operation_id, provider, lane FROM operation_parts
+     WHERE pending AND lane = 'bulk' AND account_id = $2 AND credential_id = $1 ORDER BY operation_id LIMIT $3)
+  ) q CROSS JOIN LATERAL (
+    SELECT id FROM push_notifications
+    WHERE operation_id = q.operation_id AND provider = q.provider AND status = 'QUEUED' AND id > q.operation_id
+      AND id <= (SELECT last_push_id FROM operations WHERE id = q.operation_id)
+      AND due_at <= now() AND (lease_until IS NULL OR lease_until < now()) AND id IS DISTINCT FROM $4
+    ORDER BY id LIMIT 1
+  ) n
+) c JOIN operations o ON o.id = c.operation_id
+ORDER BY (o.overrides IS NOT NULL), c.id LIMIT 1`;
+
+/** Parts that are looked through for a probe: pushes that wait for a retry may come first. */
+const PARTS_LOOKED_AT = 100;
+
+const OPEN_OPERATIONS = `
+SELECT o.id FROM operations o WHERE o.id IN (
+  SELECT operation_id FROM operation_parts WHERE credential_id = $1 AND open)
+ORDER BY o.id FOR NO KEY UPDATE`;
+
+const LOCK_PAUSED = `
+SELECT FROM credential_windows
+WHERE credential_id = $1 AND paused_until IS NOT NULL AND probe IS NOT DISTINCT FROM $2 FOR NO KEY UPDATE`;
+
+/** $1 credential, $2 its locked operations. All of it is read from before the cursors move. */
+const RESUME = `
+WITH counted AS (
+  SELECT count(*)::int AS n FROM operation_parts q JOIN push_notifications p
+    ON p.operation_id = q.operation_id AND p.provider = q.provider AND p.status = 'QUEUED'
+    AND p.id > q.operation_id AND p.id <= q.dispatched_through
+  WHERE q.credential_id = $1 AND q.operation_id = ANY($2::uuid[])
+), rewound AS (
+  UPDATE operation_parts SET dispatched_through = NULL, pending = true
+  WHERE credential_id = $1 AND operation_id = ANY($2::uuid[])
+), marked AS (
+  UPDATE operations SET rewound = true WHERE id = ANY($2::uuid[]) AND NOT rewound
+)
+UPDATE credential_windows w
+SET paused_until = NULL, probe = NULL, paused_by = NULL, pause_reason = NULL, pauses = 0,
+  outstanding = w.outstanding - counted.n
+FROM counted WHERE w.credential_id = $1`;
+
+/** How much of which credential may be handed over: windows, pauses, probes. */
+export class AdmissionRepository {
+  constructor(private readonly db: Database) {}
+
+  /**
+   * Says that this worker is alive.
+   *
+   * @param slots pushes of one provider that it can have in hand at once.
+   */
+  async seen(workerId: Uuid, slots: number): Promise<Crew> {
+    const [row] = await this.db.query<{ slots: number; active: number }>(SEEN, [workerId, slots]);
+    return { slots: row?.slots ?? slots, activeCredentials: row?.active ?? 0 };
+  }
+
+  async gone(workerId: Uuid): Promise<void> {
+    await this.db.query('DELETE FROM workers WHERE id = $1', [workerId]);
+  }
+
+  /** Widens the windows that are used and were quiet for ten seconds by a tenth of `start`. */
+  async grow(start: number): Promise<void> {
+    await this.db.query(GROW, [start]);
+  }
+
+  /** Credentials whose pause has lasted long enough: each wants a probe. */
+  async due(): Promise<Uuid[]> {
+    const rows = await this.db.query<{ credential_id: Uuid }>(
+      `SELECT credential_id FROM credential_windows WHERE paused_until IS NOT NULL AND paused_until <= now()
+       ORDER BY paused_until LIMIT 100`,
+    );
+    return rows.map((row) => row.credential_id);
+  }
+
+  /**
+   * Chooses the one push that may be sent in spite of the pause: never the one that caused it, nor the
+   * probe before. Without word of it within `timeoutMs` another one is chosen.
+   *
+   * @returns null when there is no other push that is due; 'taken' when another worker was faster.
+   */
+  async beginProbe(credentialId: Uuid, timeoutMs: number): Promise<Probe | 'taken' | null> {
+    return this.db.transaction(async (client) => {
+      // No other rows are locked: the order of locks does not matter.
+      const { rows } = await client.query<{ account_id: Uuid; not_this: Uuid | null }>(
+        `SELECT account_id, coalesce(probe, paused_by) AS not_this FROM credential_windows
+         WHERE credential_id = $1 AND paused_until <= now() FOR NO KEY UPDATE SKIP LOCKED`,
+        [credentialId],
+      );
+      const [paused] = rows;
+      if (paused === undefined) return 'taken';
+      const found = await client.query<Probe>(CANDIDATES, [
+        credentialId,
+        paused.account_id,
+        PARTS_LOOKED_AT,
+        paused.not_this,
+      ]);
+      const [probe] = found.rows;
+      await client.query(
+        `UPDATE credential_windows
+         SET probe = $2, paused_until = CASE WHEN $2::uuid IS NULL THEN paused_until ELSE now() + make_interval(secs => $3) END
+         WHERE credential_id = $1`,
+        [credentialId, probe?.id ?? null, timeoutMs / 1_000],
+      );
+      return probe ?? null;
+    });
+  }
+
+  /** The probe could not tell: another one comes in `afterMs`. */
+  async probeAgain(credentialId: Uuid, probe: Uuid, afterMs: number): Promise<void> {
+    await this.db.query(
+      `UPDATE credential_windows SET paused_until = now() + make_interval(secs => $3)
+       WHERE credential_id = $1 AND probe = $2 AND paused_until IS NOT NULL`,
+      [credentialId, probe, afterMs / 1_000],
+    );
+  }
+
+  /**
+   * Ends a pause: what had been handed over and has no job any more is handed over again.
+   *
+   * @param probe the push that showed that the credential works; null: there was none to send.
+   * @returns false when the pause is over already, or another probe is on its way.
+   */
+  async resume(credentialId: Uuid, probe: Uuid | null): Promise<boolean> {
+    return this.db.transaction(async (client) => {
+      const operations = await client.query<{ id: Uuid }>(OPEN_OPERATIONS, [credentialId]);
+      const ids = operations.rows.map(({ id }) => id);
+      await client.query(LOCK_PARTS, [ids]);
+      const paused = await client.query(LOCK_PAUSED, [credentialId, probe]);
+      if (paused.rowCount === 0) return false;
+      await client.query(RESUME, [credentialId, ids]);
+      return true;
+    });
+  }
+
+  /** Something of a credential's pushes fails for a reason that its owner should know; it works otherwise. */
+  async warn(credentialId: Uuid, warning: string): Promise<void> {
+    await this.db.query(
+      `UPDATE credential_windows SET warning = $2, warned_at = now() WHERE credential_id = $1`,
+      [credentialId, warning],
+    );
+  }
+}

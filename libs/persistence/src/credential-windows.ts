@@ -1,0 +1,108 @@
+import type { Pause, Uuid } from '@app/domain';
+import type { PoolClient } from 'pg';
+
+/** Why everything of a credential shall wait, and who says so. */
+export interface PauseOrder extends Pause {
+  credentialId: Uuid;
+  /** Of the secret that was refused: of an older one it says nothing any more. */
+  version: number;
+  /** The push that heard it. */
+  pushId: Uuid;
+  /** It was the credential's probe. */
+  probing: boolean;
+}
+
+const CHANGE = `
+UPDATE credential_windows w SET outstanding = w.outstanding + d.change
+FROM unnest($1::uuid[], $2::int[]) AS d (credential_id, change)
+WHERE w.credential_id = d.credential_id`;
+
+const HAND_OVER = `
+UPDATE credential_windows w SET outstanding = w.outstanding + d.change, handed_over_at = now()
+FROM unnest($1::uuid[], $2::int[]) AS d (credential_id, change)
+WHERE w.credential_id = d.credential_id`;
+
+const LOCK = `
+SELECT credential_id FROM credential_windows WHERE credential_id = ANY($1::uuid[])
+ORDER BY credential_id FOR NO KEY UPDATE`;
+
+/**
+ * Begins a pause, or lengthens it by the wish of the provider. What was on the wire together hears the
+ * same: only the first, and later a probe, counts, halves the window and doubles the back-off.
+ */
+const PAUSE = `
+UPDATE credential_windows w
+SET paused_until = CASE
+      WHEN w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id THEN now() + make_interval(secs =>
+        coalesce(p.after_ms, p.jitter * least(p.cap_ms, p.base_ms * 2 ^ least(w.pauses, 20))) / 1000)
+      ELSE greatest(w.paused_until, now() + make_interval(secs => p.after_ms / 1000)) END,
+    pauses = w.pauses + (w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id)::int,
+    "window" = CASE WHEN p.slowed AND (w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id)
+      THEN greatest(w."window" / 2, 1) ELSE w."window" END,
+    window_changed_at = CASE WHEN p.slowed THEN now() ELSE w.window_changed_at END,
+    paused_by = CASE WHEN w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id THEN p.push_id ELSE w.paused_by END,
+    probe = nullif(w.probe, p.push_id),
+    pause_reason = p.reason
+FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::boolean[], $5::float8[], $6::float8[], $7::float8[], $8::float8[],
+    $9::text[]) AS p (credential_id, push_id, version, slowed, after_ms, base_ms, cap_ms, jitter, reason)
+JOIN credentials c ON c.id = p.credential_id AND c.version = p.version
+WHERE w.credential_id = p.credential_id
+RETURNING w.credential_id`;
+
+/**
+ * Changes the outstanding counts of credentials and pauses some: the last rows that a transaction
+ * locks, by id. An UPDATE alone locks in the order of its plan.
+ *
+ * @returns the credentials that are paused by one of `pauses`; those of an older secret are not.
+ */
+export async function changeWindows(
+  client: PoolClient,
+  outstanding: ReadonlyMap<Uuid, number>,
+  pauses: readonly PauseOrder[] = [],
+): Promise<ReadonlySet<Uuid>> {
+  const orders = oneEach(pauses);
+  const ids = [...new Set([...outstanding.keys(), ...orders.map((order) => order.credentialId)])];
+  if (ids.length === 0) return new Set();
+  await client.query(LOCK, [ids]);
+  if (outstanding.size > 0) {
+    await client.query(CHANGE, [[...outstanding.keys()], [...outstanding.values()]]);
+  }
+  if (orders.length === 0) return new Set();
+  const { rows } = await client.query<{ credential_id: Uuid }>(PAUSE, [
+    orders.map((order) => order.credentialId),
+    orders.map((order) => order.pushId),
+    orders.map((order) => order.version),
+    orders.map((order) => order.kind === 'slowed'),
+    orders.map((order) => order.afterMs),
+    orders.map((order) => order.backoff.baseMs),
+    orders.map((order) => order.backoff.capMs),
+    orders.map((order) => order.jitter),
+    orders.map((order) => order.reason),
+  ]);
+  return new Set(rows.map((row) => row.credential_id));
+}
+
+/** Counts what a turn handed over; see `changeWindows`. */
+export async function countHandedOver(
+  client: PoolClient,
+  counts: ReadonlyMap<Uuid, number>,
+): Promise<void> {
+  if (counts.size === 0) return;
+  await client.query(LOCK, [[...counts.keys()]]);
+  await client.query(HAND_OVER, [[...counts.keys()], [...counts.values()]]);
+}
+
+/**
+ * Of several pushes of a batch one speaks for its credential and secret: the probe, else the one that
+ * asks for the longest wait.
+ */
+function oneEach(pauses: readonly PauseOrder[]): PauseOrder[] {
+  const orders = new Map<string, PauseOrder>();
+  const weight = (order: PauseOrder) => (order.probing ? Infinity : (order.afterMs ?? 0));
+  for (const pause of pauses) {
+    const key = `${pause.credentialId} ${pause.version}`;
+    const known = orders.get(key);
+    if (known === undefined || weight(pause) > weight(known)) orders.set(key, pause);
+  }
+  return [...orders.values()];
+}
