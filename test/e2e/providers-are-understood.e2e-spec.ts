@@ -113,6 +113,32 @@ describe('a push', () => {
     expect(failed.error.code).toBe(71005);
   });
 
+  it('to a user goes to each of its devices', async () => {
+    const register = async (provider: string, token: string, userId?: string) => {
+      const { resourceLocation } = await run.client.post(
+        '/v1/PushNotifications/DeviceRegistrations',
+        { appName: 'news', provider, token, ...(userId && { userId }) },
+      );
+      return (await run.client.get(new URL(resourceLocation).pathname)).userId;
+    };
+    const devices = ['sim.ok.phone', 'sim.ok.tablet', 'sim.ok.watch'] as const;
+    const userId = await register('FCM', devices[0]);
+    await register('APN', devices[1], userId);
+    await register('FCM', devices[2], userId);
+    const { operationId } = await run.client.post('/v1/PushNotifications', {
+      to: [{ userId, variables: { name: 'Ada' } }],
+      content: { body: 'Hello {{ name }}' },
+    });
+    expect((await run.settled(operationId)).stats).toMatchObject({
+      total: 3,
+      recipients: 1,
+      unaddressable: 0,
+      sent: 3,
+    });
+    const arrived = await run.arrived();
+    expect(devices.map((token) => arrived.get(token))).toEqual([1, 1, 1]);
+  });
+
   it('to a user whom nobody registered counts as unaddressable', async () => {
     const { operationId } = await run.client.post('/v1/PushNotifications', {
       to: [

@@ -28,9 +28,13 @@ export const TokenRecipient = z
   .meta({ id: 'TokenRecipient', description: 'One device.' });
 export type TokenRecipient = z.output<typeof TokenRecipient>;
 
-export const UserRecipient = z
-  .strictObject({ userId: idText('user'), variables })
-  .meta({ id: 'UserRecipient', description: 'Every device of a user.' });
+export const UserRecipient = z.strictObject({ userId: idText('user'), variables }).meta({
+  id: 'UserRecipient',
+  description:
+    'Every device of a user in the App in force: that of `from`, else the default App. Devices that ' +
+    'the send has no credential for are left out; a user who is unknown or left without a device is ' +
+    'counted as unaddressable. At most 100,000 pushes may come of one request.',
+});
 export type UserRecipient = z.output<typeof UserRecipient>;
 
 export const Recipient = z.union([TokenRecipient, UserRecipient]).meta({ id: 'Recipient' });

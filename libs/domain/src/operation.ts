@@ -1,3 +1,4 @@
+import type { Fault } from './errors.js';
 import type { Uuid } from './ids.js';
 import type { Tags } from './push-notification.js';
 
@@ -42,4 +43,14 @@ export function operationStatus(stats: Omit<OperationStats, 'recipients'>): Oper
   if (stats.scheduled + stats.queued > 0) return 'PROCESSING';
   const addressable = stats.total - stats.unaddressable;
   return addressable > 0 && stats.canceled === addressable ? 'CANCELED' : 'COMPLETED';
+}
+
+/** A user is up to 50 devices: what one request makes is bounded after its users were expanded. */
+export const MAX_PUSHES_PER_OPERATION = 100_000;
+
+/** @returns what is wrong with a send that makes so many, undefined when nothing is. */
+export function tooManyPushes(pushes: number): Fault | undefined {
+  if (pushes <= MAX_PUSHES_PER_OPERATION) return undefined;
+  const message = `With every device of its users this makes ${pushes} pushes, at most ${MAX_PUSHES_PER_OPERATION} are taken.`;
+  return { message, context: '$.to' };
 }

@@ -5,13 +5,13 @@ import {
   newId,
   NotFound,
   type DeviceRegistration,
-  type ProviderKind,
   type Uuid,
 } from '@app/domain';
 import type { PoolClient } from 'pg';
-import type { Database } from './database.js';
+import { orUnavailable, type Database } from './database.js';
+import { countDevices, type DeviceCounts, type Expansion } from './expansion.js';
 import { pageOf } from './paging.js';
-import type { Device, DeviceFilter, NewDevice, Page, PageRequest } from './ports.js';
+import type { DeviceFilter, NewDevice, Page, PageRequest } from './ports.js';
 
 /** Where a token is registered in an App. */
 interface Place {
@@ -147,69 +147,10 @@ export class DeviceRepository {
     });
   }
 
-  /**
-   * The devices of users in an App, for a send; one statement for up to 10,000 users.
-   *
-   * @param client of the transaction that commits the send.
-   * @returns by user, first registered first; a user without a device in this App, an unknown one and
-   *   a deleted one are not in it.
-   */
-  async expand(
-    client: Pick<PoolClient, 'query'>,
-    accountId: Uuid,
-    appName: string,
-    userIds: readonly Uuid[],
-  ): Promise<Map<Uuid, Device[]>> {
-    const { rows } = await client.query<DeviceRow>(
-      `SELECT r.user_id, d.id, d.provider, d.token, d.registered_at
-       FROM apps a
-       JOIN device_registrations r ON r.account_id = a.account_id AND r.app_id = a.id
-       JOIN devices d ON d.registration_id = r.id
-       WHERE a.account_id = $1 AND a.name = $2 AND r.user_id = ANY($3::uuid[])
-       ORDER BY d.id`,
-      [accountId, appName, userIds],
-    );
-    const devices = new Map<Uuid, Device[]>();
-    for (const { user_id: userId, id, provider, token, registered_at: registeredAt } of rows) {
-      const device = { id, provider, token, registeredAt };
-      const list = devices.get(userId);
-      if (list === undefined) devices.set(userId, [device]);
-      else list.push(device);
-    }
-    return devices;
+  /** How many pushes a send to these users would make: by user, and only of those that have a device. */
+  async count(expansion: Expansion): Promise<Map<Uuid, DeviceCounts>> {
+    return orUnavailable(() => countDevices(this.db.pool, expansion));
   }
-
-  /**
-   * How many devices `expand` would give, to refuse a send that is too large before its tokens are
-   * read.
-   *
-   * @returns by user; a user without a device is not in it.
-   */
-  async count(
-    client: Pick<PoolClient, 'query'>,
-    accountId: Uuid,
-    appName: string,
-    userIds: readonly Uuid[],
-  ): Promise<Map<Uuid, number>> {
-    const { rows } = await client.query<{ user_id: Uuid; devices: number }>(
-      `SELECT r.user_id, count(*)::int AS devices
-       FROM apps a
-       JOIN device_registrations r ON r.account_id = a.account_id AND r.app_id = a.id
-       JOIN devices d ON d.registration_id = r.id
-       WHERE a.account_id = $1 AND a.name = $2 AND r.user_id = ANY($3::uuid[])
-       GROUP BY r.user_id`,
-      [accountId, appName, userIds],
-    );
-    return new Map(rows.map(({ user_id: userId, devices }) => [userId, devices]));
-  }
-}
-
-interface DeviceRow {
-  user_id: Uuid;
-  id: Uuid;
-  provider: ProviderKind;
-  token: string;
-  registered_at: Date;
 }
 
 /** The App stays until the transaction ends; its default mark may move. */

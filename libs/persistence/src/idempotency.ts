@@ -1,5 +1,5 @@
 import { KeyReused, type Uuid } from '@app/domain';
-import type { QueryResultRow } from 'pg';
+import type { PoolClient, QueryResultRow } from 'pg';
 import type { Done, Once } from './ports.js';
 
 /** How long a key is remembered. */
@@ -9,7 +9,7 @@ export const KEPT_HOURS = 24;
  * $1 account, $2 key, $3 fingerprint, $4 resource. Waits for a transaction that has the same key in
  * hand: no row comes back when that one was committed, ours when it was not.
  */
-export const TAKE_KEY = `
+const TAKE_KEY = `
 INSERT INTO idempotency_keys (account_id, key, fingerprint, resource_id)
 VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING true AS taken`;
 
@@ -32,4 +32,27 @@ export async function findDone(run: Run, accountId: Uuid, once: Once): Promise<D
     throw new KeyReused('The Idempotency-Key was used for another request.');
   }
   return { id: row.resource_id, replayed: true };
+}
+
+/**
+ * Takes the key inside a transaction; it is the first that the transaction writes.
+ *
+ * @returns null when the key is ours now, else what the first request under it led to.
+ * @throws KeyReused
+ */
+export async function takeKey(
+  client: PoolClient,
+  accountId: Uuid,
+  once: Once,
+  resourceId: Uuid,
+): Promise<Done | null> {
+  const run: Run = async <R extends QueryResultRow>(text: string, values: unknown[]) =>
+    (await client.query<R>(text, values)).rows;
+  for (;;) {
+    const taken = await run(TAKE_KEY, [accountId, once.key, once.fingerprint, resourceId]);
+    if (taken.length > 0) return null;
+    const done = await findDone(run, accountId, once);
+    // Forgotten between the two statements: it is free again.
+    if (done !== null) return done;
+  }
 }

@@ -29,6 +29,7 @@ export {
   MAX_WINDOW,
   type Turn,
 } from './dispatch.repository.js';
+export { countPushes, type DeviceCounts, type Expansion } from './expansion.js';
 export { OperationRepository } from './operation.repository.js';
 export { PartitionRepository } from './partition.repository.js';
 export * from './ports.js';

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Uuid } from '@app/domain';
+import { PROVIDERS, type Uuid } from '@app/domain';
 import pg from 'pg';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { EXPAND } from './expansion.js';
 import { Store } from './testing.js';
 
 /** Of users, and of registrations with a device each; the older half are one account's. */
@@ -142,11 +143,13 @@ describe('at a million rows', () => {
   it('a send to 1,000 of its users reads their rows alone', async () => {
     const { items } = await store.users.list(accountId, { limit: 1_000, before: null });
     const users = items.map(({ id }) => id);
-    const { kinds, rows } = await reads(() =>
-      store.devices.expand(store.db.pool, accountId, 'news', users),
-    );
-    expect(kinds).not.toContain(SEQUENTIAL);
-    expect(rows).toBeLessThanOrEqual(2_000);
+    const asked = { accountId, appName: 'news', providers: PROVIDERS, userIds: users };
+    const expand = () => store.db.query(EXPAND, [accountId, 'news', users, PROVIDERS]);
+    for (const work of [() => store.devices.count(asked), expand]) {
+      const { kinds, rows } = await reads(work);
+      expect(kinds).not.toContain(SEQUENTIAL);
+      expect(rows).toBeLessThanOrEqual(2_000);
+    }
   });
 
   it('a page of API keys, credentials and Apps uses an index', async () => {

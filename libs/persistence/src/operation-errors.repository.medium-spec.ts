@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { newId, NotFound } from '@app/domain';
+import { formatId, newId, NotFound } from '@app/domain';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import type { OperationErrorsPage } from './operation-errors.repository.js';
 import { Store, type Tenant } from './testing.js';
@@ -44,18 +44,20 @@ describe('list', () => {
     [6, [6]],
     [50, [6]],
   ])('failed pushes newest first, then users, %i a page', async (limit, sizes) => {
-    const id = await store.accept(tenant, 4, { recipients: 7, unaddressable: ['x', 'y', 'z'] });
+    const users = ['x', 'y', 'z'].map(() => ({ id: newId(), variables: null }));
+    const id = await store.accept(tenant, 4, { recipients: 7, users });
     const claims = await store.claim(await store.idsOf(id));
     await store.settle([claims[0]!, claims[2]!, claims[3]!], true);
     await store.settle([claims[1]!]);
     expect(await pages(id, limit)).toEqual({
-      found: ['token-3', 'token-2', 'token-0', 'x', 'y', 'z'],
+      found: ['token-3', 'token-2', 'token-0', ...users.map((user) => formatId('user', user.id))],
       sizes,
     });
   });
 
   it('says what went wrong and when', async () => {
-    const id = await store.accept(tenant, 1, { recipients: 2, unaddressable: ['x'] });
+    const user = { id: newId(), variables: null };
+    const id = await store.accept(tenant, 1, { recipients: 2, users: [user] });
     await store.settle(await store.claim(await store.idsOf(id)), true);
     const { items, next } = await store.errors.list(tenant.accountId, id, {
       limit: 5,
@@ -73,7 +75,7 @@ describe('list', () => {
       },
       {
         pushId: null,
-        to: { userId: 'x' },
+        to: { userId: formatId('user', user.id) },
         code: 71012,
         message: expect.stringContaining('user'),
         at: expect.any(Date),

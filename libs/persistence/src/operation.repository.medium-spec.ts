@@ -35,7 +35,7 @@ describe('accept', () => {
         { provider: 'FCM', token: 'b', variables: null },
       ],
       recipients: 3,
-      unaddressable: ['somebody'],
+      users: [{ id: newId(), variables: null }],
     });
     const operation = await store.operations.find(tenant.accountId, id);
     expect(operation).toMatchObject({
@@ -89,7 +89,7 @@ describe('accept', () => {
     const id = await store.accept(tenant, 0, {
       recipients: 1,
       pushes: [],
-      unaddressable: ['nobody'],
+      users: [{ id: newId(), variables: null }],
       credentials: {},
     });
     expect(await store.operations.find(tenant.accountId, id)).toMatchObject({
@@ -128,7 +128,7 @@ describe('accept', () => {
         { provider: 'FCM', token: 'a', variables: null },
         { provider: 'FCM', token: 'b', variables: null, tags: { who: 'ann', kind: 'x' } },
       ],
-      unaddressable: ['u'],
+      users: [{ id: newId(), variables: null }],
     });
     const operation = await store.operations.find(tenant.accountId, id);
     expect(operation).toMatchObject({ tags: { who: '{{ name }}', kind: 'x' }, scheduledFor: null });
@@ -175,7 +175,8 @@ describe('accept under a key', () => {
     tags: null,
     recipients: 1,
     pushes: [{ provider: 'FCM' as const, token, variables: null }],
-    unaddressable: [],
+    users: [],
+    appName: 'news',
     credentials: { FCM: tenant.fcm },
   });
   const accept = (key: string, request = 'request', accountId = tenant.accountId) =>

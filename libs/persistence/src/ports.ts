@@ -21,12 +21,25 @@ export interface NewOperation {
   recipients: number;
   /** As sent, kept on the operation; null without. */
   tags: Tags | null;
-  /** One push each, in the order of `to`. */
+  /** Of single devices: one push each, in the order of `to`. */
   pushes: readonly NewPush[];
-  /** User ids of `to` that no device stands behind; each counts in `total` and `unaddressable`. */
-  unaddressable: readonly string[];
+  /**
+   * One push for each device that `credentials` can reach, in the order of `to`, before `pushes`. A user
+   * without one counts in `total` and `unaddressable`.
+   */
+  users: readonly NewUserPush[];
+  /** The App in force: devices of users are those registered there. */
+  appName: string;
   /** Credential by provider; must hold an entry for every provider in `pushes`. */
   credentials: Partial<Record<ProviderKind, Uuid>>;
+}
+
+/** A user of `to`. */
+export interface NewUserPush {
+  id: Uuid;
+  variables: Record<string, string> | null;
+  /** As those of a push. */
+  tags?: Tags;
 }
 
 export interface NewPush extends PushTarget {
@@ -122,15 +135,6 @@ export interface NewDevice {
   token: string;
   /** Absent: whoever has the token, else a new user. */
   userId?: Uuid | undefined;
-}
-
-/** A device as a send reads it. */
-export interface Device {
-  id: Uuid;
-  provider: ProviderKind;
-  token: string;
-  /** The last time that the app registered it. */
-  registeredAt: Date;
 }
 
 export interface DeviceFilter {

@@ -1,8 +1,7 @@
 import { Conflict, redriven, type Uuid } from '@app/domain';
-import type { PoolClient, QueryResultRow } from 'pg';
 import { changeWindows } from './credential-windows.js';
 import type { Database } from './database.js';
-import { findDone, TAKE_KEY, type Run } from './idempotency.js';
+import { takeKey } from './idempotency.js';
 import { lockOperation, type CommandRow } from './locks.js';
 import type { CommandTarget, Done, Once } from './ports.js';
 
@@ -76,23 +75,5 @@ export class RedriveRepository {
       await changeWindows(client, new Map(Object.entries(windows ?? {})));
       return { id, replayed: false };
     });
-  }
-}
-
-/** @returns null when the key is ours now. */
-async function takeKey(
-  client: PoolClient,
-  accountId: Uuid,
-  once: Once,
-  resourceId: Uuid,
-): Promise<Done | null> {
-  const run: Run = async <R extends QueryResultRow>(text: string, values: unknown[]) =>
-    (await client.query<R>(text, values)).rows;
-  for (;;) {
-    const taken = await run(TAKE_KEY, [accountId, once.key, once.fingerprint, resourceId]);
-    if (taken.length > 0) return null;
-    const done = await findDone(run, accountId, once);
-    // Forgotten between the two statements: it is free again.
-    if (done !== null) return done;
   }
 }

@@ -101,7 +101,8 @@ export class Store {
       tags: null,
       recipients: count,
       pushes,
-      unaddressable: [],
+      users: [],
+      appName: 'news',
       credentials: { FCM: tenant.fcm, APN: tenant.apn },
       ...over,
     });

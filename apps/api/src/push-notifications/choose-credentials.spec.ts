@@ -20,8 +20,8 @@ const sandbox = credential('s', 'APN_SANDBOX');
 const both = new Set<ProviderKind>(['FCM', 'APN']);
 const only = (provider: ProviderKind) => new Set([provider]);
 
-const contexts = (chosen: ReturnType<typeof chooseCredentials>) =>
-  'faults' in chosen ? chosen.faults.map(({ context }) => context) : chosen;
+const contexts = ({ faults }: ReturnType<typeof chooseCredentials>) =>
+  faults.map(({ context }) => context);
 
 describe('selectorOf', () => {
   it('asks for what from names, else for the default App', () => {
@@ -35,25 +35,37 @@ describe('selectorOf', () => {
 describe('chooseCredentials', () => {
   it('takes the named ones', () => {
     const chosen = chooseCredentials({ fcm: 'f', apn: 's' }, [sandbox, fcm], both);
-    expect(chosen).toEqual({ credentials: { FCM: 'f', APN: 's' } });
+    expect(chosen).toEqual({ credentials: { FCM: 'f', APN: 's' }, appName: 'shop', faults: [] });
   });
 
   it('takes the defaults, production before sandbox', () => {
     for (const from of [undefined, { appName: 'shop' }]) {
       expect(chooseCredentials(from, [sandbox, apn, fcm], both)).toEqual({
         credentials: { FCM: 'f', APN: 'a' },
+        appName: 'shop',
+        faults: [],
       });
-      expect(chooseCredentials(from, [sandbox], only('APN'))).toEqual({
-        credentials: { APN: 's' },
-      });
+      expect(chooseCredentials(from, [sandbox], only('APN')).credentials).toEqual({ APN: 's' });
     }
   });
 
-  it('takes no more than to needs', () => {
-    expect(chooseCredentials(undefined, [apn, fcm], only('FCM'))).toEqual({
-      credentials: { FCM: 'f' },
+  it('gives what no token needs too, for the devices of users', () => {
+    expect(chooseCredentials(undefined, [apn, fcm], only('FCM')).credentials).toEqual({
+      FCM: 'f',
+      APN: 'a',
     });
-    expect(chooseCredentials(undefined, [fcm], new Set())).toEqual({ credentials: {} });
+    expect(chooseCredentials({ apn: 's' }, [sandbox], new Set())).toEqual({
+      credentials: { APN: 's' },
+      appName: 'shop',
+      faults: [],
+    });
+  });
+
+  it('knows no App where credentials of two are named, or none is found', () => {
+    const other = credential('a', 'APN', 'other');
+    expect(chooseCredentials({ fcm: 'f', apn: 'a' }, [fcm, other], both).appName).toBeNull();
+    expect(chooseCredentials({ fcm: 'x' }, [], new Set()).appName).toBeNull();
+    expect(chooseCredentials(undefined, [], new Set()).appName).toBeNull();
   });
 
   it('refuses an unknown credential at its member', () => {

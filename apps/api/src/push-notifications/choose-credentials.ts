@@ -1,10 +1,15 @@
 import type { From } from '@app/contract';
-import { providerOfCredential } from '@app/domain';
+import { PROVIDERS, providerOfCredential } from '@app/domain';
 import type { Credential, Fault, ProviderKind, Uuid } from '@app/domain';
 import type { CredentialSelector } from '@app/persistence';
 
-export type ChosenCredentials =
-  { credentials: Partial<Record<ProviderKind, Uuid>> } | { faults: Fault[] };
+export interface ChosenCredentials {
+  /** All that `from` gives, also where no recipient is known to need it: users have devices of any kind. */
+  credentials: Partial<Record<ProviderKind, Uuid>>;
+  /** The App in force; null when none can be told. */
+  appName: string | null;
+  faults: Fault[];
+}
 
 const MEMBER = { FCM: 'fcm', APN: 'apn' } as const satisfies Record<ProviderKind, string>;
 
@@ -20,7 +25,8 @@ export function selectorOf(from: From | undefined): CredentialSelector {
  * default App is mixed in, and credentials of two Apps are a fault.
  *
  * @param found what the selector found, in any order.
- * @param needed providers that `to` has recipients of.
+ * @param needed providers that `to` has tokens of. Devices of users need none: what no credential is
+ *   there for is not usable.
  */
 export function chooseCredentials(
   from: From | undefined,
@@ -29,16 +35,23 @@ export function chooseCredentials(
 ): ChosenCredentials {
   const named = from !== undefined && from.appName === undefined;
   const { byProvider, faults } = named ? byId(from, found) : byDefault(from, found);
+  const chosen = PROVIDERS.flatMap((provider) => byProvider[provider] ?? []);
+  const [first] = chosen;
+  const oneApp = chosen.every(({ appName }) => appName === first?.appName);
   // A fault already says why a credential is not there.
-  if (faults.length > 0) return { faults };
-
-  const credentials: Partial<Record<ProviderKind, Uuid>> = {};
-  for (const provider of needed) {
-    const credential = byProvider[provider];
-    if (credential !== undefined) credentials[provider] = credential.id;
-    else faults.push({ message: missing(provider, from), context: '$.from' });
+  if (faults.length === 0) {
+    for (const provider of needed) {
+      if (byProvider[provider] !== undefined) continue;
+      faults.push({ message: missing(provider, from), context: '$.from' });
+    }
   }
-  return faults.length > 0 ? { faults } : { credentials };
+  return {
+    credentials: Object.fromEntries(
+      chosen.map(({ id, credentialType }) => [providerOfCredential(credentialType), id]),
+    ),
+    appName: first === undefined || !oneApp ? null : first.appName,
+    faults,
+  };
 }
 
 interface Found {
@@ -49,7 +62,7 @@ interface Found {
 function byId(from: From, found: readonly Credential[]): Found {
   const byProvider: Found['byProvider'] = {};
   const faults: Fault[] = [];
-  for (const provider of ['FCM', 'APN'] as const) {
+  for (const provider of PROVIDERS) {
     const member = MEMBER[provider];
     const id = from[member];
     if (id === undefined) continue;

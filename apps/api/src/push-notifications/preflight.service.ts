@@ -1,6 +1,7 @@
 import type { Preflight, PreflightRecipient, Recipient, Send } from '@app/contract';
-import { FAILURES, InvalidRequest, newId } from '@app/domain';
-import type { FailureName, Fault, Uuid } from '@app/domain';
+import { FAILURES, InvalidRequest, PROVIDERS, newId, parseId, tooManyPushes } from '@app/domain';
+import type { FailureName, Fault, ProviderKind, Uuid } from '@app/domain';
+import { DeviceRepository, countPushes } from '@app/persistence';
 import { FCM_PAYLOAD_LIMIT, apnsPayloadSize, fcmPayloadSize } from '@app/providers/checks';
 import type { Message } from '@app/providers/checks';
 import { RenderError, compileContent } from '@app/templating';
@@ -11,30 +12,66 @@ import { RenderBudget } from './render-budget.js';
 import { renderTagsFor } from './render-tags.js';
 import { sendFaults } from './send-rules.js';
 import { SendResolver } from './send-resolver.js';
+import type { Resolved } from './send-resolver.js';
 
 const MAX_RENDER_MS = 5_000;
 /** Of recipients in the answer, as JSON. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+
+/** Which providers a push would go through for a recipient; null when that cannot be told. */
+type ProvidersOf = (to: Recipient) => readonly ProviderKind[] | null;
 
 type PreflightError = PreflightRecipient['errors'][number];
 
 /** Says what a send would do, recipient by recipient, and does nothing. */
 @Injectable()
 export class PreflightService {
-  constructor(private readonly resolver: SendResolver) {}
+  constructor(
+    private readonly resolver: SendResolver,
+    private readonly devices: DeviceRepository,
+  ) {}
 
   /** @throws Unavailable */
   async check(accountId: Uuid, send: Send): Promise<Preflight> {
     const now = new Date();
     const faults = sendFaults(send, now);
-    const resolved = await this.resolver.resolve(accountId, send);
-    const errors = [...faults, ...resolved.faults].map(brokenRule);
     const unparsed = faults.some(({ context }) => /^\$\.(content|tags)/.test(context));
-    const recipients = unparsed ? [] : await this.recipients(send, send.schedule?.sendAt ?? now);
+    const resolved = await this.resolver.resolve(accountId, send);
+    const users = await this.users(accountId, resolved);
+    const errors = [...faults, ...resolved.faults, ...users.faults].map(brokenRule);
+    const recipients = unparsed
+      ? []
+      : await this.recipients(send, users.providersOf, send.schedule?.sendAt ?? now);
     return { checked: recipients.length, recipients, errors };
   }
 
-  private async recipients(send: Send, now: Date): Promise<PreflightRecipient[]> {
+  /** As a send would expand them now; nothing is known of them while it has no App. */
+  private async users(
+    accountId: Uuid,
+    { users, pushes, appName, credentials }: Resolved,
+  ): Promise<{ providersOf: ProvidersOf; faults: Fault[] }> {
+    if (users.length === 0 || appName === null) {
+      return { providersOf: (to) => ('userId' in to ? null : [to.provider]), faults: [] };
+    }
+    const userIds = users.map(({ id }) => id);
+    const providers = PROVIDERS.filter((provider) => credentials[provider] !== undefined);
+    const counts = await this.devices.count({ accountId, appName, providers, userIds });
+    const fault = tooManyPushes(pushes.length + countPushes(userIds, counts));
+    return {
+      providersOf: (to) => {
+        if (!('userId' in to)) return [to.provider];
+        const devices = counts.get(parseId('user', to.userId) ?? '') ?? {};
+        return PROVIDERS.filter((provider) => devices[provider] !== undefined);
+      },
+      faults: fault === undefined ? [] : [fault],
+    };
+  }
+
+  private async recipients(
+    send: Send,
+    providersOf: ProvidersOf,
+    now: Date,
+  ): Promise<PreflightRecipient[]> {
     const budget = new RenderBudget(MAX_RENDER_MS);
     const template = compileContent(send.content);
     const recipients: PreflightRecipient[] = [];
@@ -42,7 +79,8 @@ export class PreflightService {
     for (const [at, recipient] of send.to.entries()) {
       if (budget.exhausted || bytes > MAX_ANSWER_BYTES) break;
       const checked = await budget.spend(() => {
-        const one = checkRecipient(send, template, recipient, jsonPath(['to', at]), now);
+        const providers = providersOf(recipient);
+        const one = checkRecipient(send, template, recipient, providers, jsonPath(['to', at]), now);
         bytes += Buffer.byteLength(JSON.stringify(one));
         return one;
       });
@@ -56,13 +94,14 @@ function checkRecipient(
   send: Send,
   template: ContentTemplate,
   to: Recipient,
+  providers: readonly ProviderKind[] | null,
   context: string,
   now: Date,
 ): PreflightRecipient {
   const variables = to.variables ?? {};
   const errors: PreflightError[] = [];
   const checked: PreflightRecipient = { to, errors };
-  if ('userId' in to) errors.push(failure('UNADDRESSABLE', context));
+  if (providers?.length === 0) errors.push(failure('UNADDRESSABLE', context));
   if (send.tags !== undefined) {
     const rendered = renderTagsFor(send.tags, variables, now);
     if ('tags' in rendered) checked.tags = rendered.tags;
@@ -77,11 +116,12 @@ function checkRecipient(
   }
   const message = messageOf(send, checked.content);
   const apn = apnsPayloadSize(message);
-  checked.bytes = { fcm: fcmPayloadSize(message), apn: apn.bytes };
-  const tooLarge =
-    'provider' in to &&
-    (to.provider === 'FCM' ? checked.bytes.fcm > FCM_PAYLOAD_LIMIT : apn.bytes > apn.limit);
-  if (tooLarge) errors.push(failure('PAYLOAD_TOO_LARGE', context));
+  const bytes = { fcm: fcmPayloadSize(message), apn: apn.bytes };
+  checked.bytes = bytes;
+  const tooLarge = providers?.some((provider) =>
+    provider === 'FCM' ? bytes.fcm > FCM_PAYLOAD_LIMIT : apn.bytes > apn.limit,
+  );
+  if (tooLarge === true) errors.push(failure('PAYLOAD_TOO_LARGE', context));
   return checked;
 }
 

@@ -1,17 +1,17 @@
 import type { Recipient, Send } from '@app/contract';
+import { parseId } from '@app/domain';
 import type { Fault, ProviderKind, Tags, Uuid } from '@app/domain';
 import { CredentialRepository } from '@app/persistence';
-import type { NewPush } from '@app/persistence';
+import type { NewPush, NewUserPush } from '@app/persistence';
 import { Injectable } from '@nestjs/common';
+import { jsonPath } from '../errors/json-path.js';
 import { chooseCredentials, selectorOf } from './choose-credentials.js';
+import type { ChosenCredentials } from './choose-credentials.js';
 
 /** Who a send goes to and with what. */
-export interface Resolved {
+export interface Resolved extends ChosenCredentials {
   pushes: NewPush[];
-  /** User ids without a usable device. */
-  unaddressable: string[];
-  credentials: Partial<Record<ProviderKind, Uuid>>;
-  faults: Fault[];
+  users: NewUserPush[];
 }
 
 @Injectable()
@@ -23,29 +23,31 @@ export class SendResolver {
    * @throws Unavailable
    */
   async resolve(accountId: Uuid, send: Send, tags?: readonly Tags[]): Promise<Resolved> {
-    const { pushes, unaddressable, providers } = addressees(send.to, tags);
+    const { pushes, users, providers, faults } = addressees(send.to, tags);
     const found = await this.credentials.select(accountId, selectorOf(send.from));
     const chosen = chooseCredentials(send.from, found, providers);
-    return { pushes, unaddressable, credentials: {}, faults: [], ...chosen };
+    return { pushes, users, ...chosen, faults: [...faults, ...chosen.faults] };
   }
 }
 
-/** One pass over up to 10,000 recipients. There are no users yet: each counts as unaddressable. */
+/** One pass over up to 10,000 recipients. Which devices a user has is found out in the transaction. */
 function addressees(to: readonly Recipient[], tags: readonly Tags[] | undefined) {
   const pushes: NewPush[] = [];
-  const unaddressable: string[] = [];
+  const users: NewUserPush[] = [];
   const providers = new Set<ProviderKind>();
+  const faults: Fault[] = [];
   for (const [at, recipient] of to.entries()) {
+    const own = tags?.[at];
+    const common = { variables: recipient.variables ?? null, ...(own && { tags: own }) };
     if ('userId' in recipient) {
-      unaddressable.push(recipient.userId);
+      const id = parseId('user', recipient.userId);
+      if (id !== null) users.push({ id, ...common });
+      else faults.push({ message: 'Unknown id.', context: jsonPath(['to', at, 'userId']) });
       continue;
     }
-    const { provider, token, variables } = recipient;
+    const { provider, token } = recipient;
     providers.add(provider);
-    const push: NewPush = { provider, token, variables: variables ?? null };
-    const own = tags?.[at];
-    if (own !== undefined) push.tags = own;
-    pushes.push(push);
+    pushes.push({ provider, token, ...common });
   }
-  return { pushes, unaddressable, providers };
+  return { pushes, users, providers, faults };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { Send } from '@app/contract';
-import { InvalidRequest, KeyReused, Unavailable, newId } from '@app/domain';
+import { InvalidRequest, KeyReused, Unavailable, newId, parseId } from '@app/domain';
 import type { Credential } from '@app/domain';
 import type {
   CredentialRepository,
@@ -70,7 +70,8 @@ describe('SendService', () => {
         { provider: 'FCM', token: 't', variables: { a: 'b' } },
         { provider: 'FCM', token: 'u', variables: null },
       ],
-      unaddressable: [user],
+      users: [{ id: parseId('user', user), variables: null }],
+      appName: 'shop',
       credentials: { FCM: credential.id },
     });
   });
@@ -113,6 +114,7 @@ describe('SendService', () => {
       send({ to: [{ userId: user, variables: { name: 'c' } }, ...to], tags }),
     );
     expect(accepted?.tags).toEqual(tags);
+    expect(accepted?.users.map((user) => user.tags)).toEqual([{ who: 'c', what: 'x' }]);
     expect(accepted?.pushes.map((push) => push.tags)).toEqual([
       { who: 'ann', what: 'x' },
       { who: 'bob', what: 'x' },

@@ -29,7 +29,7 @@ export class SendService {
    * @param once of a request that may be a repetition; it then gets its first answer again, also
    *   where it would be refused by now.
    * @returns the operation's id, once it and every recipient are committed.
-   * @throws InvalidRequest, KeyReused, Unavailable
+   * @throws InvalidRequest, also when its users have too many devices; KeyReused, Unavailable
    */
   async accept(accountId: Uuid, send: Send, once?: Once): Promise<Done> {
     const before = once === undefined ? null : await this.operations.findDone(accountId, once);
@@ -43,7 +43,8 @@ export class SendService {
     faults.push(...resolved.faults, ...(tags.faults ?? []));
     if (faults.length > 0) throw new InvalidRequest(faults.slice(0, MAX_FAULTS));
 
-    const { pushes, unaddressable, credentials } = resolved;
+    const { pushes, users, appName, credentials } = resolved;
+    if (appName === null) throw new Error('A send without an App has a fault.');
     const done = await this.operations.accept(
       accountId,
       {
@@ -52,7 +53,8 @@ export class SendService {
         recipients: send.to.length,
         tags: send.tags ?? null,
         pushes,
-        unaddressable,
+        users,
+        appName,
         credentials,
       },
       once,
