@@ -77,7 +77,7 @@ export interface TokenRecipient {
   variables?: Record<string, string> | undefined;
 }
 
-/** Every device of a user. */
+/** Every device of a user in the App in force: that of `from`, else the default App. Devices that the send has no credential for are left out; a user who is unknown or left without a device is counted as unaddressable. At most 100,000 pushes may come of one request. */
 export interface UserRecipient {
   userId: string;
   /** Values for the templates, at most 100 and 32 KB a recipient. */
@@ -156,7 +156,7 @@ export interface Credential {
   /** Certificates only. */
   expiresAt: string | null;
   status: 'OK' | 'FAILING';
-  /** What the provider said, when it is FAILING. */
+  /** FAILING: what the provider said; nothing is sent with it until one push gets through again, which is tried by itself, and at once after a rotation. OK: a warning that concerns some pushes only, or null. */
   statusReason: string | null;
   createdAt: string;
   updatedAt: string;
