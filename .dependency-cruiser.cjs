@@ -70,6 +70,20 @@ module.exports = {
       to: { path: '^(libs|apps|test)/' },
     },
     {
+      name: 'clients-stand-alone',
+      comment: 'a client is a package of its own: it imports nothing but its own files',
+      severity: 'error',
+      from: { path: '^(clients/[^/]+)/' },
+      to: { pathNot: '^$1/' },
+    },
+    {
+      name: 'product-without-clients',
+      comment: 'a client is for callers; the product has the contract itself',
+      severity: 'error',
+      from: { path: '^(libs|apps|scripts)/' },
+      to: { path: '^clients/' },
+    },
+    {
       name: 'product-without-tests',
       comment:
         'the product imports neither specs nor their support, nor a package that is not installed in production',
@@ -101,7 +115,7 @@ module.exports = {
   ],
   options: {
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: ['^dist/', '^coverage/', '^\\.data/'] },
+    exclude: { path: ['^dist/', '^clients/[^/]+/dist/', '^coverage/', '^\\.data/'] },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.json' },
     enhancedResolveOptions: {

@@ -4,7 +4,7 @@ import tseslint from 'typescript-eslint';
 
 /** Formatting is Prettier's, who may import whom is dependency-cruiser's; here is what types can tell. */
 export default defineConfig(
-  { ignores: ['dist/', 'coverage/', '.data/', 'libs/persistence/src/generated/'] },
+  { ignores: ['**/dist/', 'coverage/', '.data/', 'libs/persistence/src/generated/'] },
   js.configs.recommended,
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   {

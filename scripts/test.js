@@ -31,6 +31,7 @@ const GATES = [
         '--config',
         '.dependency-cruiser.cjs',
         'apps',
+        'clients',
         'libs',
         'scripts',
       ],
@@ -44,6 +45,13 @@ const GATES = [
     ],
   },
   { name: 'OpenAPI', commands: [[join(ROOT, 'scripts/lint-openapi.js')]] },
+  {
+    name: 'Client',
+    commands: [
+      [join(ROOT, 'scripts/client-types.js'), '--check'],
+      [bin('typescript/bin/tsc'), '-p', 'clients/typescript'],
+    ],
+  },
 ];
 
 /** @param {string[]} patterns @returns {Promise<number>} exit code */

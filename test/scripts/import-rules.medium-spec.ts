@@ -46,6 +46,10 @@ const FAULTS: [rule: string, file: string, imports: string][] = [
   ['queue-packages-only-in-its-place', 'libs/persistence/src/b.ts', 'ioredis'],
   ['liquid-only-in-its-place', 'apps/worker/src/d.ts', 'liquidjs'],
   ['scripts-stand-alone', 'scripts/b.js', '../libs/domain/src/index.js'],
+  ['clients-stand-alone', 'clients/typescript/src/a.ts', '../../../libs/contract/src/index.js'],
+  ['clients-stand-alone', 'clients/typescript/src/b.ts', 'zod'],
+  ['clients-stand-alone', 'clients/typescript/src/c.ts', 'node:http'],
+  ['product-without-clients', 'apps/api/src/g.ts', '../../../clients/typescript/src/index.js'],
   ['product-without-tests', 'libs/domain/src/b.ts', '../../../test/support/database.js'],
   ['product-without-tests', 'apps/api/src/f.ts', './planted.spec.js'],
   ['no-development-package', 'libs/domain/src/c.ts', 'typescript'],
@@ -64,6 +68,7 @@ const LEGAL: [file: string, imports: string][] = [
   ['libs/persistence/src/legal-a.ts', '@prisma/client'],
   ['libs/templating/src/legal-a.ts', 'liquidjs'],
   ['scripts/migrate.js', 'bullmq'],
+  ['clients/typescript/src/legal-a.ts', './index.js'],
   ['libs/domain/src/legal-a.spec.ts', '@app/queue'],
 ];
 
@@ -83,6 +88,7 @@ describe('the import rules', () => {
     for (const lib of LIBS) write(`libs/${lib}/src/index.ts`, 'export const here = true;\n');
     for (const app of ['api', 'worker', 'simulator'])
       write(`apps/${app}/src/main.ts`, 'export const here = true;\n');
+    write('clients/typescript/src/index.ts', 'export const here = true;\n');
     write('libs/providers/src/checks.ts', 'export const here = true;\n');
     write('libs/providers/src/port.ts', 'export const here = true;\n');
     write('test/support/database.ts', 'export const here = true;\n');
@@ -97,7 +103,7 @@ describe('the import rules', () => {
       [
         join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs'),
         ...['--config', '.dependency-cruiser.cjs', '--output-type', 'json'],
-        ...['apps', 'libs', 'scripts'],
+        ...['apps', 'clients', 'libs', 'scripts'],
       ],
       { cwd: copy, encoding: 'utf8', maxBuffer: 1e8 },
     );
