@@ -178,7 +178,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     stop: async () => {
       await Promise.all([
         sweeper.stop(),
-          retention.stop(),
+        retention.stop(),
         scheduler.stop(),
         listener.stop(),
         dispatcher.stop(),
