@@ -81,7 +81,7 @@ async function deliver(given: Given = {}) {
       logger: { warn: () => undefined },
     },
   );
-  const comeBackAt = await processor.deliver({ id: push.id }, dispatchedAt);
+  const comeBackAt = await processor.deliver(push.id, dispatchedAt);
   return {
     comeBackInMs: comeBackAt === undefined ? undefined : comeBackAt.getTime() - now.getTime(),
     settlement: committed[0],

@@ -58,7 +58,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   const connection = await createQueueConnection(config.queue, logger);
   const box = new SecretBox(config.encryptionKeys);
   const deliveries = new DeliveryRepository(db);
-  const producer = new DeliveryProducer(connection);
+  const producer = new DeliveryProducer(connection, config.delivery.jobSize);
   const providers = await connectProviders(
     config.providers,
     new ApnsTokenRepository(db, box),
@@ -128,8 +128,9 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     },
   );
   const consumers = QUEUES.map((queue) =>
-    createDeliveryConsumer(connection, queue, (job, at) => processor.deliver(job, at), {
-      concurrency: config.delivery.concurrency,
+    createDeliveryConsumer(connection, queue, (id, at) => processor.deliver(id, at), {
+      concurrency: jobsInHand(config.delivery),
+      requeue: (deliveries) => producer.enqueue(queue, deliveries, config.dispatch.timeoutMs),
       lockMs: config.queue.jobLockMs,
       stalledIntervalMs: config.queue.stalledIntervalMs,
       logger,
@@ -191,4 +192,9 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       await Promise.all([db.close(), metricsServer.close()]);
     },
   };
+}
+
+/** A job of several ends with its slowest push: twice as many keep the slots busy. */
+function jobsInHand({ concurrency, jobSize }: Config['delivery']): number {
+  return jobSize === 1 ? concurrency : Math.ceil((2 * concurrency) / jobSize);
 }

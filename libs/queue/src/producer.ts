@@ -1,14 +1,19 @@
+import type { JobsOptions } from 'bullmq';
 import { jobOptions } from './bullmq-options.js';
 import { QueueUnavailable } from './connection.js';
 import type { QueueConnection } from './connection.js';
-import type { DeliveryToEnqueue, QueueName } from './jobs.js';
+import type { DeliverJob, DeliveryToEnqueue, Lane, QueueName } from './jobs.js';
 
-/** Hands pushes over to the queue, one job each. */
+/** Hands pushes over to the queue. */
 export class DeliveryProducer {
-  constructor(private readonly connection: Pick<QueueConnection, 'queue' | 'usable'>) {}
+  /** @param jobSize most pushes that one job carries. */
+  constructor(
+    private readonly connection: Pick<QueueConnection, 'queue' | 'usable'>,
+    private readonly jobSize = 1,
+  ) {}
 
   /**
-   * Adds a job a push. An id that the queue still has is not added again, whatever its state.
+   * Adds a job a push, or one for several that are due now. Of a push that has its own job an id that the queue still has is not added again, whatever its state.
    *
    * @throws QueueUnavailable, after `timeoutMs` at the latest; some or all of the jobs may have been added, and
    * may still be: adding them again is harmless.
@@ -23,13 +28,7 @@ export class DeliveryProducer {
     await this.connection.usable(timeoutMs);
     const added = this.connection
       .queue(queue)
-      .addBulk(
-        deliveries.map((delivery) => ({
-          name: 'deliver',
-          data: { id: delivery.id },
-          opts: jobOptions(delivery),
-        })),
-      )
+      .addBulk(this.jobs(deliveries))
       .catch((cause: unknown) => {
         throw new QueueUnavailable(`${queue} has not taken its jobs.`, { cause });
       });
@@ -45,4 +44,38 @@ export class DeliveryProducer {
       clearTimeout(timer);
     });
   }
+
+  private jobs(deliveries: readonly DeliveryToEnqueue[]): NewJob[] {
+    if (this.jobSize === 1) return deliveries.map(ownJob);
+    const jobs: NewJob[] = [];
+    const open = new Map<Lane, { id: string; more: string[] }>();
+    for (const delivery of deliveries) {
+      const { id, lane, delayMs } = delivery;
+      if (delayMs > 0) {
+        jobs.push(ownJob(delivery));
+        continue;
+      }
+      const data = open.get(lane);
+      if (data === undefined || data.more.length + 1 >= this.jobSize) {
+        const next = { id, more: [] };
+        open.set(lane, next);
+        jobs.push({ name: NAME, data: next, opts: jobOptions({ lane, delayMs }) });
+      } else {
+        data.more.push(id);
+      }
+    }
+    return jobs;
+  }
+}
+
+const NAME = 'deliver';
+
+interface NewJob {
+  name: string;
+  data: DeliverJob;
+  opts: JobsOptions;
+}
+
+function ownJob(delivery: DeliveryToEnqueue): NewJob {
+  return { name: NAME, data: { id: delivery.id }, opts: jobOptions(delivery) };
 }
