@@ -4,6 +4,7 @@ import {
   ApnsTokenRepository,
   CredentialRepository,
   Database,
+  DeadTokenRepository,
   DeliveryRepository,
   DispatchListener,
   DispatchRepository,
@@ -23,6 +24,7 @@ import {
 import { Admission } from './admission.js';
 import { Claims } from './claims.js';
 import { Credentials } from './credentials.js';
+import { DeadTokens } from './dead-tokens.js';
 import { DeliverProcessor } from './deliver.processor.js';
 import { connectProviders } from './connect-providers.js';
 import { Dispatcher } from './dispatcher.js';
@@ -99,6 +101,10 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     },
     logger,
   });
+  const deadTokens = new DeadTokens(new DeadTokenRepository(db), {
+    onRetired: metrics.onRetired,
+    logger,
+  });
   const processor = new DeliverProcessor(
     new Claims(
       deliveries,
@@ -124,6 +130,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       clock: systemClock,
       random: Math.random,
       monotonicMs,
+      deadTokens,
       logger,
     },
   );
@@ -186,6 +193,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       ]);
       await Promise.all(consumers.map((consumer) => consumer.close()));
       await settlements.drain();
+      await deadTokens.stop();
       await Promise.all([providers.FCM.close(), providers.APN.close()]);
       await connection.close();
       await Promise.all([db.close(), metricsServer.close()]);

@@ -10,6 +10,7 @@ export { AppRepository } from './app.repository.js';
 export { CancelRepository } from './cancel.repository.js';
 export { CredentialRepository, type OpenedCredential } from './credential.repository.js';
 export { Database, type DatabaseOptions } from './database.js';
+export { DeadTokenRepository, type DeadToken, type SentToken } from './dead-token.repository.js';
 export {
   DeliveryRepository,
   isBadRow,

@@ -7,6 +7,7 @@ import { AppRepository } from './app.repository.js';
 import { CancelRepository } from './cancel.repository.js';
 import { CredentialRepository } from './credential.repository.js';
 import { Database } from './database.js';
+import { DeadTokenRepository } from './dead-token.repository.js';
 import {
   DeliveryRepository,
   type ClaimedPush,
@@ -32,6 +33,7 @@ export class Store {
   readonly apiKeys: ApiKeyRepository;
   readonly credentials: CredentialRepository;
   readonly devices: DeviceRepository;
+  readonly deadTokens: DeadTokenRepository;
   readonly users: UserRepository;
   readonly operations: OperationRepository;
   readonly pushes: PushNotificationRepository;
@@ -52,6 +54,7 @@ export class Store {
     this.apps = new AppRepository(this.db);
     this.apiKeys = new ApiKeyRepository(this.db);
     this.devices = new DeviceRepository(this.db);
+    this.deadTokens = new DeadTokenRepository(this.db);
     this.users = new UserRepository(this.db);
     this.operations = new OperationRepository(this.db);
     this.pushes = new PushNotificationRepository(this.db);
