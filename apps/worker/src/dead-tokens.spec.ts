@@ -20,6 +20,7 @@ const push = (over: Partial<ClaimedPush> = {}): ClaimedPush => ({
   firstAttemptAt: null,
   expiresAt: at(59),
   claimedAt: at(10),
+  probing: false,
   ...over,
 });
 const gone: Outcome = { kind: 'unregistered', status: 410, reason: 'Unregistered', message: '' };

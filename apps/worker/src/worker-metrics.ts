@@ -83,6 +83,11 @@ export class WorkerMetrics {
     this.handedOver.inc(pushes);
   };
 
+  /** Ended by the sweep: a settlement that no worker made. */
+  onExpired = (pushes: number): void => {
+    this.settled.inc({ to: 'FAILED' }, pushes);
+  };
+
   onRetired = (tokens: number): void => {
     this.retired.inc({}, tokens);
   };

@@ -2,12 +2,14 @@ import { defaultRetryPolicy, newId, systemClock } from '@app/domain';
 import {
   AdmissionRepository,
   ApnsTokenRepository,
+  AuditRepository,
   CredentialRepository,
   Database,
   DeadTokenRepository,
   DeliveryRepository,
   DispatchListener,
   DispatchRepository,
+  ExpireRepository,
   PartitionRepository,
   RetentionRepository,
   ScheduleRepository,
@@ -144,14 +146,26 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   );
   const partitions = new PartitionRepository(db);
   await partitions.ensure();
-  const sweeper = new Sweeper(new SweepRepository(db), {
-    ...config.sweep,
-    epoch: () => connection.epoch(),
-    requeue: (lost) => enqueue(lost.map((push) => ({ ...push, delayMs: 0 }))),
-    onRewound: () => dispatcher.wake(),
-    onFault: metrics.onFault,
-    logger,
-  });
+  const sweeper = new Sweeper(
+    new SweepRepository(db),
+    new ExpireRepository(db),
+    new AuditRepository(db),
+    {
+      ...config.sweep,
+      retentionDays: config.retentionDays,
+      retryWindowMs: config.delivery.retryWindowMs,
+      epoch: () => connection.epoch(),
+      requeue: async (lost) => {
+        const { timeoutMs } = config.dispatch;
+        await Promise.all(QUEUES.map((queue) => producer.forgetEnded(queue, timeoutMs)));
+        await enqueue(lost.map((push) => ({ ...push, delayMs: 0 })));
+      },
+      onWork: () => dispatcher.wake(),
+      onExpired: metrics.onExpired,
+      onFault: metrics.onFault,
+      logger,
+    },
+  );
   const retention = new Retention(partitions, new RetentionRepository(db), {
     retentionDays: config.retentionDays,
     logger,

@@ -4,6 +4,7 @@ import { AccountRepository } from './account.repository.js';
 import { AdmissionRepository } from './admission.repository.js';
 import { ApiKeyRepository } from './api-key.repository.js';
 import { AppRepository } from './app.repository.js';
+import { AuditRepository } from './audit.repository.js';
 import { CancelRepository } from './cancel.repository.js';
 import { CredentialRepository } from './credential.repository.js';
 import { Database } from './database.js';
@@ -15,6 +16,7 @@ import {
 } from './delivery.repository.js';
 import { DeviceRepository } from './device.repository.js';
 import { DispatchRepository, type Dispatch, type DispatchLane } from './dispatch.repository.js';
+import { ExpireRepository } from './expire.repository.js';
 import { OperationRepository } from './operation.repository.js';
 import { OperationErrorsRepository } from './operation-errors.repository.js';
 import { PushNotificationRepository } from './push-notification.repository.js';
@@ -41,6 +43,8 @@ export class Store {
   readonly dispatches: DispatchRepository;
   readonly sweeps: SweepRepository;
   readonly admissions: AdmissionRepository;
+  readonly expiries: ExpireRepository;
+  readonly audits: AuditRepository;
   readonly cancels: CancelRepository;
   readonly redrives: RedriveRepository;
   readonly schedules: ScheduleRepository;
@@ -62,6 +66,8 @@ export class Store {
     this.dispatches = new DispatchRepository(this.db);
     this.sweeps = new SweepRepository(this.db);
     this.admissions = new AdmissionRepository(this.db);
+    this.expiries = new ExpireRepository(this.db);
+    this.audits = new AuditRepository(this.db);
     this.cancels = new CancelRepository(this.db);
     this.redrives = new RedriveRepository(this.db);
     this.schedules = new ScheduleRepository(this.db);
