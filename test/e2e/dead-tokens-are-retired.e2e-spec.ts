@@ -61,6 +61,23 @@ describe('a registered token', () => {
     expect(await tokensOf(alive)).toEqual(['sim.ok.phone', 'sim.unregistered.tablet']);
   });
 
+  it('is tried by no later send to its user, until it is registered again', async () => {
+    const { userId } = await register('sim.ok.desk', 'APN');
+    const alive = await register('sim.unregistered.lost', 'APN', userId);
+    const toUser = async () => {
+      const body = { to: [{ userId }], content: { body: 'Hello' } };
+      const { operationId } = await run.client.post(path, body);
+      return (await run.settled(operationId)).stats;
+    };
+    expect(await toUser()).toMatchObject({ total: 2, sent: 1, failed: 1 });
+    await run.until('it is retired', async () => (await tokensOf(alive)).length === 1);
+    expect(await toUser()).toMatchObject({ total: 1, sent: 1, failed: 0 });
+    expect(await requests('sim.unregistered.lost')).toBe(1);
+    await register('sim.unregistered.lost', 'APN', userId);
+    expect(await toUser()).toMatchObject({ total: 2, sent: 1, failed: 1 });
+    expect(await requests('sim.unregistered.lost')).toBe(2);
+  });
+
   it('stays for every other answer, and when it was registered after its death', async () => {
     const stale = await register('sim.stale.60.reborn', 'APN');
     const tokens = ['sim.badtoken.r', 'sim.mismatch.r'];

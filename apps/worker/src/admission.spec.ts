@@ -68,7 +68,6 @@ const settled = (over: Partial<PushSettlement>): PushSettlement => ({
   countedAttempts: 1,
   unknownAttempts: 0,
   errorCode: null,
-  dispatchedAt: new Date(0),
   errorMessage: null,
   providerMessageId: null,
   pause: null,

@@ -179,7 +179,6 @@ describe('Sweeper', () => {
         counters: () => Promise.resolve({ next: null, wrong: 0, mended: 0 }),
         parts: () => Promise.resolve({ next: null, wrong: 0, mended: 0 }),
       },
-      { ensure: () => Promise.resolve(0), dropEnded: () => Promise.resolve([]) },
       {
         intervalMs: 1,
         lostAfterMs: 1,

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { newId } from '@app/domain';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { Store, type Tenant } from './testing.js';
 
@@ -33,7 +34,11 @@ describe('the counters of an operation', () => {
   it('are right, so nothing is changed', async () => {
     const id = await store.accept(tenant, 3);
     await store.settle(await store.claim((await store.idsOf(id)).slice(0, 1)));
-    await store.accept(tenant, 0, { pushes: [], unaddressable: ['nobody'], credentials: {} });
+    await store.accept(tenant, 0, {
+      pushes: [],
+      users: [{ id: newId(), variables: null }],
+      credentials: {},
+    });
     expect(await counters()).toEqual({ next: null, wrong: 0, mended: 0 });
   });
 
