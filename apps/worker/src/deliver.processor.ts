@@ -44,6 +44,7 @@ export class DeliverProcessor {
     const delivery = new Delivery(claim.push, dispatchedAt, this.options);
     const next = await this.attempt(claim, delivery);
     const { paused } = await this.settlements.commit(delivery.settlement(next));
+    if (next.retire !== null) this.options.deadTokens.retire(claim.push, next.retire);
     // Behind a pause it has no job: the end of the pause hands it over again.
     return next.to === 'QUEUED' && !paused ? this.in(next.dueInMs) : undefined;
   }

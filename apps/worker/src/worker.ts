@@ -2,11 +2,14 @@ import { defaultRetryPolicy, newId, systemClock } from '@app/domain';
 import {
   AdmissionRepository,
   ApnsTokenRepository,
+  AuditRepository,
   CredentialRepository,
   Database,
+  DeadTokenRepository,
   DeliveryRepository,
   DispatchListener,
   DispatchRepository,
+  ExpireRepository,
   PartitionRepository,
   RetentionRepository,
   ScheduleRepository,
@@ -23,6 +26,7 @@ import {
 import { Admission } from './admission.js';
 import { Claims } from './claims.js';
 import { Credentials } from './credentials.js';
+import { DeadTokens } from './dead-tokens.js';
 import { DeliverProcessor } from './deliver.processor.js';
 import { connectProviders } from './connect-providers.js';
 import { Dispatcher } from './dispatcher.js';
@@ -99,6 +103,10 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     },
     logger,
   });
+  const deadTokens = new DeadTokens(new DeadTokenRepository(db), {
+    onRetired: metrics.onRetired,
+    logger,
+  });
   const processor = new DeliverProcessor(
     new Claims(
       deliveries,
@@ -124,6 +132,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       clock: systemClock,
       random: Math.random,
       monotonicMs,
+      deadTokens,
       logger,
     },
   );
@@ -138,14 +147,26 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   );
   const partitions = new PartitionRepository(db);
   await partitions.ensure();
-  const sweeper = new Sweeper(new SweepRepository(db), {
-    ...config.sweep,
-    epoch: () => connection.epoch(),
-    requeue: (lost) => enqueue(lost.map((push) => ({ ...push, delayMs: 0 }))),
-    onRewound: () => dispatcher.wake(),
-    onFault: metrics.onFault,
-    logger,
-  });
+  const sweeper = new Sweeper(
+    new SweepRepository(db),
+    new ExpireRepository(db),
+    new AuditRepository(db),
+    {
+      ...config.sweep,
+      retentionDays: config.retentionDays,
+      retryWindowMs: config.delivery.retryWindowMs,
+      epoch: () => connection.epoch(),
+      requeue: async (lost) => {
+        const { timeoutMs } = config.dispatch;
+        await Promise.all(QUEUES.map((queue) => producer.forgetEnded(queue, timeoutMs)));
+        await enqueue(lost.map((push) => ({ ...push, delayMs: 0 })));
+      },
+      onWork: () => dispatcher.wake(),
+      onExpired: metrics.onExpired,
+      onFault: metrics.onFault,
+      logger,
+    },
+  );
   const retention = new Retention(partitions, new RetentionRepository(db), {
     retentionDays: config.retentionDays,
     logger,
@@ -187,6 +208,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       ]);
       await Promise.all(consumers.map((consumer) => consumer.close()));
       await settlements.drain();
+      await deadTokens.stop();
       await Promise.all([providers.FCM.close(), providers.APN.close()]);
       await connection.close();
       await Promise.all([db.close(), metricsServer.close()]);

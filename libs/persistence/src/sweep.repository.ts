@@ -37,8 +37,11 @@ export class SweepPass {
    */
   async rewindAll(): Promise<number> {
     const { rowCount } = await this.client.query(
-      `UPDATE operation_parts p SET dispatched_through = NULL, pending = true, open = false
-       FROM operations o WHERE o.id = p.operation_id AND o.status = 'PROCESSING'`,
+      `WITH locked AS MATERIALIZED (
+         SELECT q.operation_id, q.provider FROM operation_parts q JOIN operations o ON o.id = q.operation_id
+         WHERE o.status = 'PROCESSING' ORDER BY q.credential_id, q.operation_id FOR UPDATE OF q)
+       UPDATE operation_parts p SET dispatched_through = NULL, pending = true, open = false
+       FROM locked l WHERE p.operation_id = l.operation_id AND p.provider = l.provider`,
     );
     await this.client.query(
       `WITH locked AS (
@@ -61,9 +64,12 @@ export class SweepPass {
          WHERE o.status IN ('COMPLETED', 'CANCELED')
            AND o.id IN (SELECT operation_id FROM operation_parts WHERE open)
          LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+       ), parts AS MATERIALIZED (
+         SELECT q.operation_id, q.provider FROM operation_parts q JOIN ended ON q.operation_id = ended.id
+         WHERE q.open ORDER BY q.credential_id, q.operation_id FOR UPDATE OF q
        )
        UPDATE operation_parts q SET open = false, pending = false
-       FROM ended WHERE q.operation_id = ended.id AND q.open`,
+       FROM parts p WHERE q.operation_id = p.operation_id AND q.provider = p.provider`,
       [limit],
     );
   }
@@ -80,7 +86,8 @@ export class SweepPass {
 
   /**
    * Pushes that are due for longer than `lostAfterMs`, whose part was handed over so long ago, and
-   * that nobody holds: their job is lost. One account after another, ≤ `limit`.
+   * that nobody holds: their job is lost. Behind a pause nothing has a job. One account after another,
+   * ≤ `limit`.
    */
   async lostPushes(lostAfterMs: number, limit: number): Promise<LostPush[]> {
     const { rows } = await this.client.query<LostPush>(
@@ -93,7 +100,9 @@ export class SweepPass {
              AND due_at < now() - make_interval(secs => $1)
              AND (lease_until IS NULL OR lease_until < now())
            ORDER BY id LIMIT $2) n
-         WHERE q.open AND q.dispatched_at < now() - make_interval(secs => $1)) lost
+         WHERE q.open AND q.dispatched_at < now() - make_interval(secs => $1)
+           AND q.credential_id NOT IN (
+             SELECT credential_id FROM credential_windows WHERE paused_until IS NOT NULL)) lost
        ORDER BY turn LIMIT $2`,
       [lostAfterMs / 1000, limit],
     );

@@ -458,6 +458,28 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     );
   });
 
+  it('forgets an ended job that somebody kept: it blocks its id until then', async () => {
+    const [one] = jobs(1) as [DeliveryToEnqueue];
+    const planted = { name: 'deliver', data: { id: one.id } };
+    await connection
+      .queue(DELIVER_FCM)
+      .addBulk([{ ...planted, opts: { jobId: one.id, attempts: 1 } }]);
+    const broken = consume(() => Promise.reject(new Error('a bug')));
+    while ((await count()).failed < 1);
+    await broken.close();
+    await add([one]);
+    expect(await count()).toEqual({ ...NOTHING, failed: 1 });
+
+    expect(await producer.forgetEnded(DELIVER_FCM, TIMEOUT_MS)).toBe(1);
+    expect(await producer.forgetEnded(DELIVER_FCM, TIMEOUT_MS)).toBe(0);
+    const seen = new Seen();
+    const consumer = consume(seen.processor());
+    await add([one]);
+    expect(await seen.until(1)).toEqual([one.id]);
+    await consumer.close();
+    expect(await count()).toEqual(NOTHING);
+  });
+
   it('starts nothing while paused, lets running processors go on, and resumes', async () => {
     const hold = held();
     const seen = new Seen();

@@ -4,6 +4,8 @@ import { QueueUnavailable } from './connection.js';
 import type { QueueConnection } from './connection.js';
 import type { DeliverJob, DeliveryToEnqueue, Lane, QueueName } from './jobs.js';
 
+const FORGOTTEN_AT_ONCE = 10_000;
+
 /** Hands pushes over to the queue. */
 export class DeliveryProducer {
   /** @param jobSize most pushes that one job carries. */
@@ -13,7 +15,8 @@ export class DeliveryProducer {
   ) {}
 
   /**
-   * Adds a job a push, or one for several that are due now. Of a push that has its own job an id that the queue still has is not added again, whatever its state.
+   * Adds a job a push, or one for several that are due now. A push that has a job of its own is not
+   * added again while the queue still has that, whatever its state.
    *
    * @throws QueueUnavailable, after `timeoutMs` at the latest; some or all of the jobs may have been added, and
    * may still be: adding them again is harmless.
@@ -24,14 +27,32 @@ export class DeliveryProducer {
     timeoutMs: number,
   ): Promise<void> {
     if (deliveries.length === 0) return;
+    const jobs = this.jobs(deliveries);
+    await this.inTime(queue, timeoutMs, () => this.connection.queue(queue).addBulk(jobs));
+  }
+
+  /**
+   * Forgets jobs that have ended. None should be kept; one that is, by whatever accident, blocks every
+   * later add under its id.
+   *
+   * @returns how many there were.
+   * @throws QueueUnavailable, after `timeoutMs` at the latest.
+   */
+  async forgetEnded(queue: QueueName, timeoutMs: number): Promise<number> {
+    return this.inTime(queue, timeoutMs, async () => {
+      const jobs = this.connection.queue(queue);
+      const failed = await jobs.clean(0, FORGOTTEN_AT_ONCE, 'failed');
+      const completed = await jobs.clean(0, FORGOTTEN_AT_ONCE, 'completed');
+      return failed.length + completed.length;
+    });
+  }
+
+  private async inTime<T>(queue: QueueName, timeoutMs: number, work: () => Promise<T>): Promise<T> {
     const begin = performance.now();
     await this.connection.usable(timeoutMs);
-    const added = this.connection
-      .queue(queue)
-      .addBulk(this.jobs(deliveries))
-      .catch((cause: unknown) => {
-        throw new QueueUnavailable(`${queue} has not taken its jobs.`, { cause });
-      });
+    const done = work().catch((cause: unknown) => {
+      throw new QueueUnavailable(`${queue} has not taken its jobs.`, { cause });
+    });
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       const restMs = Math.max(0, timeoutMs - (performance.now() - begin));
@@ -39,8 +60,8 @@ export class DeliveryProducer {
         reject(new QueueUnavailable(`${queue} has not taken its jobs after ${timeoutMs} ms.`));
       }, restMs);
     });
-    // `race` listens to `added` to the end, so that its late failure is not an unhandled one.
-    await Promise.race([added, late]).finally(() => {
+    // `race` listens to `done` to the end, so that its late failure is not an unhandled one.
+    return Promise.race([done, late]).finally(() => {
       clearTimeout(timer);
     });
   }

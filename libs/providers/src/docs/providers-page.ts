@@ -37,6 +37,9 @@ ${table(APNS_OUTCOMES)}
 An expired provider token is signed anew only when it is at least 20 minutes old, Apple's limit over all servers of a
 team. A younger one that is called expired means that a clock is wrong: the credential waits and its error says so.
 
+A 410 names the instant since when the token is dead. Where the same token was registered after that, the push is FAILED
+as one whose token does not fit, and the registration stays.
+
 ## Both: no whole answer
 
 ${markdown(['what happened', 'the push', 'an attempt is counted'], UNANSWERED.map(unansweredRow))}
