@@ -106,7 +106,7 @@ export function* planLoad({ seed, rate, seconds }) {
       dataOnly: random.next() < 0.1,
       cancelAfterMs:
         random.next() < (inSeconds > 0 ? 0.4 : 0.08) ? random.int(0, 2_500) : undefined,
-      cancel: random.next() < 0.3 ? 'one' : 'all',
+      cancel: size === LARGEST || random.next() < 0.3 ? 'one' : 'all',
     };
   }
 }
