@@ -68,7 +68,7 @@ export async function openExample({ query }) {
   const [row] = await query(
     `SELECT p.token, p.status, p.lease, round(extract(epoch FROM p.due_at - now())) AS due,
        round(extract(epoch FROM p.lease_until - now())) AS held, p.attempts,
-       p.id <= q.dispatched_through AS dispatched, w.outstanding, w."window", w.paused_until
+       p.id <= q.dispatched_through AS dispatched, w.outstanding, w."window", w.paused_until, w.pause_reason, p.provider
      FROM push_notifications p
      JOIN operation_parts q USING (operation_id, provider)
      JOIN credential_windows w ON w.credential_id = p.credential_id

@@ -32,7 +32,6 @@ const CALM = [
   ['badtoken', 2],
   ['mismatch', 1],
   ['thirdparty', 1],
-  ['throttle.1.1', 1],
   ['refuse', 1],
   ['goaway', 1],
   ['reset.x1', 1],
@@ -40,17 +39,21 @@ const CALM = [
   ['answer.200.html.x1', 1],
 ];
 
-/** What holds up a whole credential, or breaks sessions: in an App of its own, as another customer's. @type {[behaviour: string, share: number][]} */
+/** What holds up a whole credential (a quota that three devices hit is the project's), or breaks sessions: in an App of its own, as another customer's. @type {[behaviour: string, share: number][]} */
 const ROUGH = [
   ['ok', 80],
   ['unavailable.1.r1', 3],
   ['quota.r1', 1],
+  ['throttle.1.1', 2],
   ['reset.internal.x1', 3],
   ['reset.protocol.x1', 3],
   ['timeout', 2],
   ['reset', 2],
   ['goaway', 3],
 ];
+
+/** One answer of that kind makes all of its credential wait: many of them would never be done. */
+const LARGEST_ROUGH = 20;
 
 /** Trouble that lasts for a minute by the provider's rules: sent only while there is time for it. @type {[behaviour: string, share: number][]} */
 const LINGERING = [
@@ -87,11 +90,11 @@ export function* planLoad({ seed, rate, seconds }) {
     const gapMs = number === 0 ? 0 : random.gap(meanGapMs);
     atMs += gapMs;
     const hasTime = seconds * 1_000 - atMs > LINGERING_MS;
-    const app =
-      random.next() < 0.8 ? 'calm' : hasTime && random.next() < 0.3 ? 'lingering' : 'rough';
     const [from, to] = sizeClass();
     // The largest one comes in every run, however short.
     const size = number === 1 ? LARGEST : random.int(from, to);
+    const isRough = size <= LARGEST_ROUGH && random.next() < 0.3;
+    const app = !isRough ? 'calm' : hasTime && random.next() < 0.3 ? 'lingering' : 'rough';
     const recipients = Array.from({ length: size }, (_, at) =>
       recipient(random, behaviours[app], `${seed}-${number}-${at}`),
     );

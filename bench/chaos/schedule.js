@@ -8,7 +8,7 @@ const FIRST = 0.08;
 const LAST = 0.9;
 
 /** Milliseconds between two faults, on average: as close as the time asks for, never closer than makes sense. */
-const CLOSEST_MS = 700;
+const CLOSEST_MS = 400;
 const WIDEST_MS = 5_000;
 
 /**
