@@ -42,6 +42,7 @@ const GATES = [
     commands: [
       [bin('typescript/bin/tsc'), '-p', 'tsconfig.json', '--noEmit'],
       [bin('typescript/bin/tsc'), '-p', 'scripts', '--noEmit'],
+      [bin('typescript/bin/tsc'), '-p', 'bench', '--noEmit'],
     ],
   },
   { name: 'OpenAPI', commands: [[join(ROOT, 'scripts/lint-openapi.js')]] },
