@@ -24,7 +24,7 @@ const HELP = `npm run bench -- [options]
 
   --only PARTS    some of ${Object.keys(PARTS).join(', ')}; separated by commas
   --rounds N      interleaved rounds of which the median counts (default 3)
-  --large         growth: 10 million stored pushes too (10 GB of disk, ten minutes more)
+  --large         10 million stored pushes in growth, 1 million queued in fairness (20 GB of disk, half an hour)
   --quick         small numbers, one round: shows that it works, measures nothing
   --json          one object on stdout, progress on stderr
   --markdown      writes the tables of the measured parts into docs/performance.md

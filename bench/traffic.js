@@ -95,14 +95,16 @@ export const spread = (values) => ({
 /**
  * Waits until nothing is left to do: by the database, since asking 50,000 operations one by one would be what
  * is measured.
- * @param {Stage} stage
+ * @param {Stage} stage @param {string} [sid] of this account alone
  */
-export async function untilSettled(stage) {
+export async function untilSettled(stage, sid) {
   let last = '';
   let movedAt = performance.now();
   for (;;) {
     const [row] = await stage.query(
-      `SELECT coalesce(sum(queued + scheduled), 0)::text AS left FROM operations WHERE status = 'PROCESSING'`,
+      `SELECT coalesce(sum(queued + scheduled), 0)::text AS left FROM operations
+       WHERE status = 'PROCESSING' AND ($1::uuid IS NULL OR account_id = $1)`,
+      [sid?.slice(2) ?? null],
     );
     if (row.left === '0') return;
     if (row.left !== last) movedAt = performance.now();

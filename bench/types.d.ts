@@ -132,9 +132,10 @@ export interface AcceptFigures {
 }
 
 export interface FairnessFigures {
-  backlog: number;
+  /** Of the single pushes, a second. */
   rate: number;
   runs: {
+    backlog: number;
     /** Recipients of an operation of the backlog. */
     size: number;
     idleMs: Spread;

@@ -215,7 +215,7 @@ const growthSection = ({ sizes }) =>
   ].join('\n\n');
 
 /** @param {FairnessFigures} figures */
-const fairnessSection = ({ backlog, rate, runs }) =>
+const fairnessSection = ({ rate, runs }) =>
   [
     table(
       [
@@ -229,7 +229,7 @@ const fairnessSection = ({ backlog, rate, runs }) =>
         'Redis, MB',
       ],
       runs.map((run) => [
-        `${backlog.toLocaleString('en-US')} in operations of ${run.size.toLocaleString('en-US')}`,
+        `${run.backlog.toLocaleString('en-US')} in operations of ${run.size.toLocaleString('en-US')}`,
         run.idleMs.p50,
         run.besideMs.p50,
         run.ratio,
