@@ -1,4 +1,12 @@
 /** What was measured, as the tables of docs/performance.md: one section a part. */
+import {
+  acceptGoals,
+  engineGoals,
+  fairnessGoals,
+  gatewayGoals,
+  growthGoals,
+  reach,
+} from './reach.js';
 import { sizingOf } from './sizing.js';
 import { table } from './table.js';
 
@@ -19,19 +27,26 @@ const NAMES = {
  */
 export function sectionsOf(figures) {
   const { engine, gateway, accept, growth, fairness } = figures;
+  const limit = engine && bareLoop(engine);
   const sections = {
-    engine: engine && engineSection(engine),
-    gateway: gateway && gatewaySection(gateway, engine),
-    accept: accept && acceptSection(accept),
-    growth: growth && growthSection(growth),
-    fairness: fairness && fairnessSection(fairness),
-    sizing: gateway && sizingOf(gateway),
+    engine: engine && [engineSection(engine), reach(engineGoals(engine))],
+    gateway: gateway && [gatewaySection(gateway, limit), reach(gatewayGoals(gateway, limit))],
+    accept: accept && [acceptSection(accept), reach(acceptGoals(accept))],
+    growth: growth && [growthSection(growth), reach(growthGoals(growth))],
+    fairness: fairness && [fairnessSection(fairness), reach(fairnessGoals(fairness))],
+    sizing: gateway && [sizingOf(gateway)],
   };
   return Object.fromEntries(
-    Object.entries(sections).flatMap(([name, text]) =>
-      text === undefined ? [] : [[name, `${text}\n\n${measuredOn(figures)}`]],
+    Object.entries(sections).flatMap(([name, texts]) =>
+      texts === undefined ? [] : [[name, [...texts, measuredOn(figures)].join('\n\n')]],
     ),
   );
+}
+
+/** Messages/s of a loop that sends half of them to each provider. @param {EngineFigures} figures */
+function bareLoop({ runs }) {
+  const bare = runs.filter(({ contender, latencyMs }) => contender === 'bare' && latencyMs === 0);
+  return bare.length / bare.reduce((sum, { messagesPerSecond }) => sum + 1 / messagesPerSecond, 0);
 }
 
 /** @param {BenchFigures} figures */
@@ -79,17 +94,9 @@ const engineSection = ({ runs, ratios }) =>
     ),
   ].join('\n\n');
 
-/** @param {GatewayFigures} figures @param {EngineFigures | undefined} engine */
-function gatewaySection({ runs, rate, parseServer }, engine) {
+/** @param {GatewayFigures} figures @param {number | undefined} limit of the bare loop */
+function gatewaySection({ runs, rate, parseServer }, limit) {
   const shapes = { bulk: 'operations of 10,000', single: `single, ${rate}/s` };
-  const bare = engine?.runs.filter(
-    ({ contender, latencyMs }) => contender === 'bare' && latencyMs === 0,
-  );
-  // Half of what is sent goes to each provider.
-  const limit =
-    bare === undefined || bare.length === 0
-      ? undefined
-      : bare.length / bare.reduce((sum, { messagesPerSecond }) => sum + 1 / messagesPerSecond, 0);
   const named = runs.map((run) => [run.backend, run.workers, run.jobSize, shapes[run.shape]]);
   const key = ['queue', 'workers', 'ids a job', 'sent as'];
   const parts = [

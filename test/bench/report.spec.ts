@@ -69,6 +69,14 @@ describe('docs/performance.md', () => {
     expect(filled).toMatch(/Fanfare, 2 workers, 1 ids a job *\| *3,000 *\| *0\.6 /);
   });
 
+  it('says what is reached', () => {
+    expect(filled).toMatch(/one id a job, of parse-server *\| ≥ 0\.7 *\| *0\.6 \| no /);
+    expect(filled).toMatch(/peak of a worker, MB *\| ≤ 300 *\| *210 \| yes /);
+    // Nothing is said of what was not measured in this run.
+    expect(filled).not.toContain('of the bare loop,');
+    expect(filled).not.toContain('one id a job, of the bare loop');
+  });
+
   it('derives the sizing from the CPU a push alone', () => {
     // 240 µs ÷ 1,000 ÷ 0.6 = 0.4 cores for 1,000 a second.
     expect(filled).toMatch(
