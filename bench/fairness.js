@@ -15,7 +15,10 @@ const RATE = 20;
 export async function fairness(context) {
   const { quick, large, log } = context;
   const backlogs = quick
-    ? [{ backlog: 400, size: 200 }]
+    ? [
+        { backlog: 400, size: 200 },
+        { backlog: 100, size: 1 },
+      ]
     : [
         { backlog: 200_000, size: 10_000 },
         { backlog: 200_000, size: 1 },

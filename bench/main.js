@@ -47,22 +47,23 @@ export async function main(args) {
   const log = (/** @type {string} */ line) => void process.stderr.write(`  ${line}\n`);
   try {
     const begun = performance.now();
-    /** @type {Record<string, unknown>} */
-    const measured = {};
-    for (const part of options.parts) {
-      measured[part] = await PARTS[part]({ ...options, dir, log });
-    }
-    const figures = /** @type {BenchFigures} */ ({
+    /** @type {BenchFigures} */
+    let figures = {
       machine: machine(),
       measuredAt: new Date().toISOString().slice(0, 10),
       quick: options.quick,
       rounds: options.rounds,
-      seconds: Math.round((performance.now() - begun) / 1000),
-      ...measured,
-    });
-    if (options.markdown) {
-      writeReport(PERFORMANCE_FILE, figures);
-      log(`written to docs/performance.md: ${options.parts.join(', ')}`);
+      seconds: 0,
+    };
+    for (const part of options.parts) {
+      const measured = await PARTS[part]({ ...options, dir, log });
+      const seconds = Math.round((performance.now() - begun) / 1000);
+      figures = { ...figures, seconds, [part]: measured };
+      // After each part: all of them take an hour, and may be interrupted.
+      if (options.markdown) writeReport(PERFORMANCE_FILE, figures);
+      log(
+        `${part}: done after ${seconds} s${options.markdown ? ', written to docs/performance.md' : ''}`,
+      );
     }
     if (options.json) print(JSON.stringify(figures));
     else for (const text of Object.values(sectionsOf(figures))) print(`\n${text}`);
