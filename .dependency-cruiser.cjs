@@ -89,7 +89,7 @@ module.exports = {
         'the product imports neither specs nor their support, nor a package that is not installed in production',
       severity: 'error',
       from: { path: '^(libs|apps)/', pathNot: SPEC },
-      to: { path: ['^test/', '^scripts/', SPEC] },
+      to: { path: ['^test/', '^scripts/', '^bench/', SPEC] },
     },
     {
       name: 'no-development-package',
