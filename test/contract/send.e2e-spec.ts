@@ -72,6 +72,7 @@ describe('POST /v1/PushNotifications', () => {
     expect(PushNotificationDetail.parse(one.body)).toEqual({
       ...first,
       content: { title: 'Hi Ann', body: 'B', data: { k: 'Ann' } },
+      timeline: [{ event: 'accepted', at: expect.stringMatching(/\.\d{3}Z$/) }],
     });
     const two = await client.get(second!.id);
     expect(two.body.content).toEqual({ title: 'Hi there', body: 'B', data: { k: '' } });

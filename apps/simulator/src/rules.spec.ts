@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { behaviours, parseToken, type Rule } from './rules.js';
+import { behaviours, parseToken, retryAfterOf, type Rule } from './rules.js';
 
 describe('a device token', () => {
   it.each(['', 'abc', 'sim', 'sim.', 'sim.ok', 'sim.ok.1.x2', 'sim.nonsense.1', 'Sim.timeout.1'])(
@@ -18,6 +18,11 @@ describe('a device token', () => {
     ['sim.unavailable.3.7', { behaviour: 'unavailable', times: 3 }],
     ['sim.unavailable.user-3', { behaviour: 'unavailable', times: 1 }],
     ['sim.unavailable.2.r30.user', { behaviour: 'unavailable', times: 2, retryAfter: 30 }],
+    [
+      'sim.throttle.1.2.d30.user',
+      { behaviour: 'throttle', times: 2, retryAfter: 30, retryAfterAsDate: true },
+    ],
+    ['sim.throttle.1.2.device', { behaviour: 'throttle', times: 2, retryAfter: 1 }],
     ['sim.internal.0.a', { behaviour: 'internal', times: 0 }],
     ['sim.throttle.5.2.a', { behaviour: 'throttle', times: 2, retryAfter: 5 }],
     ['sim.throttle.a', { behaviour: 'throttle', times: 1, retryAfter: 1 }],
@@ -45,6 +50,16 @@ describe('a device token', () => {
     ['sim.unavailable.1234567890', { behaviour: 'unavailable', times: 1 }],
   ])('%s is read as %j', (token, rule) => {
     expect(parseToken(token)).toEqual(rule);
+  });
+
+  it.each([
+    ['sim.unavailable', {}],
+    ['sim.unavailable.r7', { 'retry-after': '7' }],
+    ['sim.unavailable.d7', { 'retry-after': 'Mon, 20 Apr 2026 14:22:08 GMT' }],
+  ])('%s asks for patience by %j', (token, headers) => {
+    expect(retryAfterOf(parseToken(token), Date.parse('2026-04-20T14:22:00.250Z'))).toEqual(
+      headers,
+    );
   });
 
   it('can ask for every behaviour', () => {

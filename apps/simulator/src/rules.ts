@@ -28,6 +28,8 @@ export interface Rule {
   times: number;
   /** Seconds of a `Retry-After` header. */
   retryAfter?: number;
+  /** It is said as an HTTP date, not as seconds. */
+  retryAfterAsDate?: true;
   /** `slow`: milliseconds until the answer. */
   delayMs?: number;
   /** `stale`: how many seconds ago the device went away. */
@@ -64,8 +66,9 @@ function isBehaviour(name: string | undefined): name is BehaviourName {
  * Reads `sim.<behaviour>[.<argument>…][.<anything>]` (docs/simulator.md has the list).
  *
  * Plain numbers are arguments only where a behaviour has a place for them, so that
- * `sim.unregistered.17` is simply the 17th such token. `x<n>` (do it n times) and `r<s>`
- * (`Retry-After`, seconds) may follow the arguments of any behaviour.
+ * `sim.unregistered.17` is simply the 17th such token. `x<n>` (do it n times), `r<s>`
+ * (`Retry-After`, seconds) and `d<s>` (the same as an HTTP date) may follow the arguments of any
+ * behaviour.
  *
  * @returns the rule; `ok` for every token that is not one of ours. Never throws.
  */
@@ -127,9 +130,24 @@ export function parseToken(token: string): Rule {
     const part = parts[next];
     if (part?.startsWith('x')) rule.times = wholeNumber(part, 1) ?? rule.times;
     else if (part?.startsWith('r')) rule.retryAfter = wholeNumber(part, 1) ?? rule.retryAfter;
-    else break;
+    else if (part?.startsWith('d') && wholeNumber(part, 1) !== undefined) {
+      rule.retryAfter = wholeNumber(part, 1);
+      rule.retryAfterAsDate = true;
+    } else break;
   }
   return rule;
+}
+
+/**
+ * The headers that ask for patience; a date is never earlier than the seconds would be.
+ *
+ * @param now milliseconds since the epoch
+ */
+export function retryAfterOf(rule: Rule, now: number): Record<string, string> {
+  const { retryAfter, retryAfterAsDate } = rule;
+  if (retryAfter === undefined) return {};
+  if (retryAfterAsDate === undefined) return { 'retry-after': String(retryAfter) };
+  return { 'retry-after': new Date(Math.ceil(now / 1_000 + retryAfter) * 1_000).toUTCString() };
 }
 
 function resetCode(text: string | undefined): ResetCode | undefined {

@@ -72,6 +72,7 @@ const settled = (over: Partial<PushSettlement>): PushSettlement => ({
   providerMessageId: null,
   pause: null,
   probe: null,
+  dispatchedAt: new Date('2026-04-20T14:22:00Z'),
   ...over,
 });
 const commit = async (admission: Admission, over: Partial<PushSettlement>) => {

@@ -6,6 +6,7 @@ import { DeliverProcessor } from './deliver.processor.js';
 import type { Prepared } from './sender.js';
 
 const now = new Date('2026-04-20T14:22:00Z');
+const dispatchedAt = new Date('2026-04-20T14:21:59Z');
 const claimed = (over: Partial<ClaimedPush> = {}): ClaimedPush => ({
   id: newId(),
   accountId: newId(),
@@ -80,7 +81,7 @@ async function deliver(given: Given = {}) {
       logger: { warn: () => undefined },
     },
   );
-  const comeBackAt = await processor.deliver({ id: push.id });
+  const comeBackAt = await processor.deliver({ id: push.id }, dispatchedAt);
   return {
     comeBackInMs: comeBackAt === undefined ? undefined : comeBackAt.getTime() - now.getTime(),
     settlement: committed[0],
@@ -98,6 +99,7 @@ describe('DeliverProcessor', () => {
       providerMessageId: 'm-1',
       countedAttempts: 1,
       attempts: [{ outcome: 'accepted', counted: true }],
+      dispatchedAt,
     });
     expect([sends, comeBackInMs]).toEqual([1, undefined]);
   });

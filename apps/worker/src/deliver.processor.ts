@@ -1,4 +1,4 @@
-import { failed, isExpired, released, type Outcome, type Settlement } from '@app/domain';
+import { failed, released, timeIsUp, type Outcome, type Settlement } from '@app/domain';
 import type { NotClaimed } from '@app/persistence';
 import type { DeliverJob } from '@app/queue';
 import type { Claim, Claims } from './claims.js';
@@ -35,13 +35,14 @@ export class DeliverProcessor {
   /**
    * Does one job; throws for nothing that a push, a provider or the database did.
    *
+   * @param dispatchedAt when the job was handed over.
    * @returns when the job shall come back; nothing when it is over.
    */
-  async deliver(job: DeliverJob): Promise<Date | undefined> {
+  async deliver(job: DeliverJob, dispatchedAt: Date): Promise<Date | undefined> {
     const claim = await this.claim(job);
     if (claim.state === 'over') return undefined;
     if (claim.state === 'wait') return this.in(claim.waitMs);
-    const delivery = new Delivery(claim.push, this.options);
+    const delivery = new Delivery(claim.push, dispatchedAt, this.options);
     const next = await this.attempt(claim, delivery);
     const { paused } = await this.settlements.commit(delivery.settlement(next));
     // Behind a pause it has no job: the end of the pause hands it over again.
@@ -67,7 +68,9 @@ export class DeliverProcessor {
     delivery.immediate = prepared.immediate;
     const lost = delivery.settleLostLease();
     if (lost !== null) return lost;
-    if (isExpired(delivery.state, this.options.clock.now())) return delivery.expired();
+    const { policy, clock } = this.options;
+    const over = timeIsUp(delivery.state, policy, clock.now());
+    if (over !== null) return over;
     if (prepared.state === 'no-credential')
       return { ...failed('CREDENTIAL_DELETED'), counted: false };
     if (prepared.state === 'refused') return delivery.settle(prepared.outcome);

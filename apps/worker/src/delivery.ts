@@ -1,6 +1,5 @@
 import {
   describeAttempt,
-  failed,
   FAILURES,
   settle,
   type Attempt,
@@ -37,6 +36,7 @@ export class Delivery {
 
   constructor(
     private readonly push: ClaimedPush,
+    private readonly dispatchedAt: Date,
     private readonly options: DeliverOptions,
   ) {
     this.leaseLost = push.leaseLost;
@@ -88,10 +88,6 @@ export class Delivery {
     return next;
   }
 
-  expired(): Settlement {
-    return { ...failed('EXPIRED'), counted: false };
-  }
-
   /** The row to commit. */
   settlement(next: Settlement): PushSettlement {
     this.count(next);
@@ -111,6 +107,7 @@ export class Delivery {
       providerMessageId: next.providerMessageId,
       pause: next.pause === null ? null : { ...next.pause, version: this.version },
       probe: this.push.probing ? this.probe(next) : null,
+      dispatchedAt: this.dispatchedAt,
     };
   }
 

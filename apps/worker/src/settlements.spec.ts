@@ -17,6 +17,7 @@ const settlement = (id: string, over: Partial<PushSettlement> = {}): PushSettlem
   providerMessageId: 'm',
   pause: null,
   probe: null,
+  dispatchedAt: new Date('2026-04-20T14:22:00Z'),
   ...over,
 });
 

@@ -30,11 +30,9 @@ function make(given: {
       pass: (work) =>
         given.locked === true ? Promise.resolve(null) : work(pass as unknown as SweepPass),
     },
-    { ensure: () => note('ensure', 0), dropEnded: () => note('dropEnded', []) },
     {
       intervalMs: 1,
       lostAfterMs: 90_000,
-      retentionDays: 7,
       epoch: () => Promise.resolve('epoch-2'),
       requeue: (pushes) => {
         requeued.push(...pushes);
@@ -83,18 +81,10 @@ describe('Sweeper', () => {
     expect(rewound()).toBe(0);
   });
 
-  it('makes and drops partitions at its first pass, not at each', async () => {
-    const { sweeper, calls } = make({ remembered: 'epoch-2' });
-    await sweeper.sweep();
-    await sweeper.sweep();
-    expect(calls.filter((name) => name === 'ensure')).toHaveLength(1);
-    expect(calls.filter((name) => name === 'dropEnded')).toHaveLength(1);
-  });
-
   it('leaves a pass to the worker that is at it', async () => {
     const { sweeper, calls, rewound } = make({ locked: true });
     await sweeper.sweep();
-    expect([calls, rewound()]).toEqual([['ensure', 'dropEnded'], 0]);
+    expect([calls, rewound()]).toEqual([[], 0]);
   });
 
   it('goes on by its timer after a pass that failed, until it is stopped', async () => {
@@ -109,11 +99,9 @@ describe('Sweeper', () => {
           return passes === 1 ? Promise.reject(new Error('database away')) : Promise.resolve(null);
         },
       },
-      { ensure: () => Promise.resolve(0), dropEnded: () => Promise.resolve([]) },
       {
         intervalMs: 1,
         lostAfterMs: 1,
-        retentionDays: 7,
         epoch: () => Promise.resolve('e'),
         requeue: () => Promise.resolve(),
         onRewound: () => undefined,

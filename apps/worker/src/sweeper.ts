@@ -1,4 +1,4 @@
-import type { LostPush, PartitionRepository, SweepPass, SweepRepository } from '@app/persistence';
+import type { LostPush, SweepPass, SweepRepository } from '@app/persistence';
 import type { Logger } from '@app/platform';
 
 export interface SweeperOptions {
@@ -6,7 +6,6 @@ export interface SweeperOptions {
   intervalMs: number;
   /** A push that is due for so long without anybody holding it has lost its job. */
   lostAfterMs: number;
-  retentionDays: number;
   /** Changes when the queue lost its memory. */
   epoch: () => Promise<string>;
   /** Adds jobs again, under the ids that they had. */
@@ -24,7 +23,6 @@ const CLOSE_LIMIT = 10_000;
 const DROP_LIMIT = 1_000;
 const FORGET_LIMIT = 10_000;
 const AUDIT_EVERY = 10;
-const PARTITIONS_EVERY_MS = 3_600_000;
 
 /**
  * Repairs what crashes and a forgetful queue leave behind. A timer in every worker, passes never
@@ -34,12 +32,10 @@ export class Sweeper {
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
   private passes = 0;
-  private partitionsAt = -Infinity;
   private current: Promise<void> = Promise.resolve();
 
   constructor(
     private readonly sweeps: Pick<SweepRepository, 'pass'>,
-    private readonly partitions: Pick<PartitionRepository, 'ensure' | 'dropEnded'>,
     private readonly options: SweeperOptions,
   ) {}
 
@@ -55,7 +51,6 @@ export class Sweeper {
 
   /** One pass, unless another worker is at it. */
   async sweep(): Promise<void> {
-    await this.keepPartitions();
     // Asked before the transaction: a queue that does not answer must not hold the lock.
     const epoch = await this.options.epoch();
     let rewound = false;
@@ -87,15 +82,6 @@ export class Sweeper {
     await this.options.requeue(lost);
     this.fault('push-lost', lost.length);
     this.options.logger.warn({ pushes: lost.length }, 'Pushes whose job was lost are queued again');
-  }
-
-  /** Needs no queue and no lock of the sweep. */
-  private async keepPartitions(): Promise<void> {
-    if (performance.now() - this.partitionsAt < PARTITIONS_EVERY_MS) return;
-    await this.partitions.ensure();
-    const dropped = await this.partitions.dropEnded(this.options.retentionDays);
-    if (dropped.length > 0) this.options.logger.info({ dropped }, 'Ended partitions dropped');
-    this.partitionsAt = performance.now();
   }
 
   private fault(rule: SweepRule, count: number): void {

@@ -8,6 +8,7 @@ import {
   DispatchListener,
   DispatchRepository,
   PartitionRepository,
+  RetentionRepository,
   ScheduleRepository,
   SecretBox,
   SweepRepository,
@@ -27,6 +28,7 @@ import { connectProviders } from './connect-providers.js';
 import { Dispatcher } from './dispatcher.js';
 import { handOver, type PushToQueue } from './hand-over.js';
 import { OperationContents } from './operation-contents.js';
+import { Retention } from './retention.js';
 import { Scheduler } from './scheduler.js';
 import { Sender } from './sender.js';
 import { Settlements } from './settlements.js';
@@ -126,7 +128,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     },
   );
   const consumers = QUEUES.map((queue) =>
-    createDeliveryConsumer(connection, queue, (job) => processor.deliver(job), {
+    createDeliveryConsumer(connection, queue, (job, at) => processor.deliver(job, at), {
       concurrency: config.delivery.concurrency,
       lockMs: config.queue.jobLockMs,
       stalledIntervalMs: config.queue.stalledIntervalMs,
@@ -135,13 +137,16 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   );
   const partitions = new PartitionRepository(db);
   await partitions.ensure();
-  const sweeper = new Sweeper(new SweepRepository(db), partitions, {
+  const sweeper = new Sweeper(new SweepRepository(db), {
     ...config.sweep,
-    retentionDays: config.retentionDays,
     epoch: () => connection.epoch(),
     requeue: (lost) => enqueue(lost.map((push) => ({ ...push, delayMs: 0 }))),
     onRewound: () => dispatcher.wake(),
     onFault: metrics.onFault,
+    logger,
+  });
+  const retention = new Retention(partitions, new RetentionRepository(db), {
+    retentionDays: config.retentionDays,
     logger,
   });
   const scheduler = new Scheduler(new ScheduleRepository(db), {
@@ -161,6 +166,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   });
 
   sweeper.start();
+  retention.start();
   scheduler.start();
   await admission.start();
   await listener.start();
@@ -172,6 +178,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     stop: async () => {
       await Promise.all([
         sweeper.stop(),
+        retention.stop(),
         scheduler.stop(),
         listener.stop(),
         dispatcher.stop(),

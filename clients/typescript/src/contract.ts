@@ -440,6 +440,42 @@ export interface PushNotificationDetail {
   } | null;
   /** Rendered. Absent when the templates cannot be rendered. */
   content?: RenderedContent | undefined;
+  /** What happened to it, oldest first. */
+  timeline: (
+    | {
+        event: 'accepted';
+        at: string;
+      }
+    | {
+        event: 'dispatched';
+        at: string;
+      }
+    | {
+        event: 'attempt';
+        at: string;
+        /** What it meant for the push; docs/states.md lists the outcomes. */
+        outcome: string;
+        /** Whether it counts among `attempts`. */
+        counted: boolean;
+        /** From handing over to the answer. */
+        latencyMs: number;
+        /** Absent when no answer arrived. */
+        httpStatus?: number | undefined;
+        /** The provider's own name for it. */
+        reason?: string | undefined;
+        /** The provider's own words. */
+        message?: string | undefined;
+      }
+    | {
+        event: 'redriven';
+        at: string;
+      }
+    | {
+        event: 'settled';
+        at: string;
+        status: 'SENT' | 'FAILED' | 'CANCELED';
+      }
+  )[];
 }
 
 export interface Health {

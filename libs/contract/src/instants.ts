@@ -6,6 +6,12 @@ export const Timestamp = z
   .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/)
   .meta({ format: 'date-time', examples: ['2026-04-20T14:22:00Z'] });
 
+/** An instant of a timeline: UTC, milliseconds, since what it tells apart lies within a second. */
+export const PreciseTimestamp = z
+  .string()
+  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+  .meta({ format: 'date-time', examples: ['2026-04-20T14:22:00.120Z'] });
+
 /** RFC 3339, UTC, cut to the second: `2026-04-20T14:22:00Z`. */
 export function formatInstant(instant: Date): string {
   return `${instant.toISOString().slice(0, 19)}Z`;

@@ -1,11 +1,16 @@
 import { PRIORITIES, PROVIDERS, PUSH_STATUSES, formatId } from '@app/domain';
-import type { Content as DomainContent, PushNotification as DomainPush } from '@app/domain';
+import type {
+  Content as DomainContent,
+  PushHistory,
+  PushNotification as DomainPush,
+} from '@app/domain';
 import { z } from 'zod';
 import { id, idText } from './ids.js';
 import { Timestamp, formatInstant } from './instants.js';
 import { Pagination, creation, datesInOrder, paging } from './list.js';
 import { TokenRecipient } from './recipient.js';
 import { TagsFilter } from './tags.js';
+import { Timeline, toTimeline } from './timeline.js';
 
 const credentialId = idText('credential').optional();
 
@@ -47,6 +52,7 @@ export const PushNotificationDetail = PushNotification.extend({
   content: RenderedContent.optional().meta({
     description: 'Rendered. Absent when the templates cannot be rendered.',
   }),
+  timeline: Timeline.meta({ description: 'What happened to it, oldest first.' }),
 }).meta({ id: 'PushNotificationDetail' });
 export type PushNotificationDetail = z.output<typeof PushNotificationDetail>;
 
@@ -98,8 +104,9 @@ export function toPushNotification(push: DomainPush): PushNotification {
 /** @param content rendered; null when it cannot be. */
 export function toPushNotificationDetail(
   push: DomainPush,
+  history: PushHistory,
   content: DomainContent | null,
 ): PushNotificationDetail {
-  const resource = toPushNotification(push);
+  const resource = { ...toPushNotification(push), timeline: toTimeline(push, history) };
   return content === null ? resource : { ...resource, content };
 }

@@ -49,8 +49,13 @@ export interface PayloadOutcome extends Answer {
   failure?: 'PAYLOAD_TOO_LARGE' | 'LIQUID_RENDER' | 'THIRD_PARTY_AUTH';
 }
 
+/** The failure came before anything of the push had left: a token endpoint, a TLS handshake. */
+interface Unsent {
+  unsent?: true;
+}
+
 /** The credential is refused; it waits, the push keeps its attempts. */
-export interface CredentialOutcome extends Answer {
+export interface CredentialOutcome extends Answer, Unsent {
   kind: 'credential';
   /**
    * The answer may be to this push alone: it waits by itself. Absent: it cannot depend on the push,
@@ -59,8 +64,8 @@ export interface CredentialOutcome extends Answer {
   suspect?: true;
 }
 
-/** Try again later; one attempt is counted. */
-export interface RetryOutcome extends Answer {
+/** Try again later; one attempt is counted, unless nothing had left. */
+export interface RetryOutcome extends Answer, Unsent {
   kind: 'retry';
   /** Whether the wait concerns this device alone or everything of the credential. */
   scope: 'device' | 'credential';

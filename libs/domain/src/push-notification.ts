@@ -72,6 +72,18 @@ export interface Attempt {
   counted: boolean;
 }
 
+/** What happened to a push, beside its state. */
+export interface PushHistory {
+  /** When its job was first added; for one that was not tried yet, no later than that; null: it waits. */
+  dispatchedAt: Date | null;
+  /** Oldest first; a redrive keeps those of before. */
+  attempts: readonly Attempt[];
+  /** The last redrive. */
+  redrivenAt: Date | null;
+  /** When it ended; null while something is left to do. */
+  settledAt: Date | null;
+}
+
 /** A push notification as the api reads it. */
 export interface PushNotification {
   id: Uuid;

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { FAILURES } from './errors.js';
 import type { Outcome } from './outcome.js';
 import { defaultRetryPolicy, type RetryPolicy } from './retry-policy.js';
-import { cleanText, describeAttempt, isExpired, settle, type PushState } from './settle.js';
+import { cleanText, describeAttempt, settle, timeIsUp, type PushState } from './settle.js';
 
 const now = new Date('2026-04-20T14:22:00Z');
 const inMs = (ms: number) => new Date(now.getTime() + ms);
@@ -139,6 +139,31 @@ describe('settle', () => {
     });
   });
 
+  it('counts no attempt when the failure came before the push had left', () => {
+    const early: Outcome = { ...retry, scope: 'credential', unsent: true };
+    expect(run(early)).toMatchObject({
+      to: 'QUEUED',
+      counted: false,
+      dueInMs: 5_000,
+      pause: { kind: 'slowed' },
+    });
+    const refused: Outcome = { kind: 'credential', ...answer, unsent: true };
+    const immediate = { immediate: true, expiresAt: inMs(-1_000) };
+    for (const outcome of [early, refused]) {
+      expect(run(outcome, immediate)).toMatchObject({ to: 'QUEUED', counted: false });
+      const old = { ...immediate, firstAttemptAt: inMs(-86_400_000) };
+      expect(run(outcome, old)).toMatchObject({ to: 'FAILED', counted: false });
+      // One with a time to live ends with it, all the same.
+      expect(run(outcome, { expiresAt: now })).toMatchObject({
+        to: 'FAILED',
+        counted: false,
+        error: { code: code('EXPIRED') },
+      });
+    }
+    // An answer about the push itself is its one attempt.
+    expect(run({ kind: 'credential', ...answer }, immediate).to).toBe('FAILED');
+  });
+
   it('gives an immediate push exactly one attempt, whenever its turn comes', () => {
     const immediate = { immediate: true, expiresAt: inMs(-1_000) };
     expect(run(retry, immediate)).toMatchObject({ to: 'FAILED', error: { code: code('EXPIRED') } });
@@ -150,14 +175,27 @@ describe('settle', () => {
       counted: false,
       error: { code: code('RETRIES_EXHAUSTED') },
     });
-    expect(isExpired(push(immediate), now)).toBe(false);
+    expect(timeIsUp(push(immediate), defaultRetryPolicy, now)).toBeNull();
   });
 });
 
-describe('isExpired', () => {
-  it('counts the very instant as over', () => {
-    expect(isExpired(push({ expiresAt: now }), now)).toBe(true);
-    expect(isExpired(push({ expiresAt: inMs(1) }), now)).toBe(false);
+describe('timeIsUp', () => {
+  const up = (over: Partial<PushState>) => timeIsUp(push(over), defaultRetryPolicy, now);
+
+  it('counts the very instant of the expiry as over, and no attempt', () => {
+    expect(up({ expiresAt: now })).toMatchObject({
+      to: 'FAILED',
+      counted: false,
+      error: { code: code('EXPIRED') },
+    });
+    expect(up({ expiresAt: inMs(1) })).toBeNull();
+  });
+
+  it('ends what has waited past its retry window', () => {
+    const late = { firstAttemptAt: inMs(-86_400_000), expiresAt: inMs(1_000) };
+    expect(up(late)).toMatchObject({ to: 'FAILED', error: { code: code('RETRIES_EXHAUSTED') } });
+    expect(up({ ...late, firstAttemptAt: inMs(-86_399_999) })).toBeNull();
+    expect(up({ ...late, firstAttemptAt: null })).toBeNull();
   });
 });
 

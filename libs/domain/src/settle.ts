@@ -109,7 +109,8 @@ export function settle(
       const { refusedBackoff: backoff } = policy;
       // Behind a pause it is due at once: the pause is what it waits for.
       const wait = released(outcome.suspect ? backoff.baseMs : 0);
-      const next = withinTime(push, wait, 'CREDENTIAL_REJECTED', outcome, policy, now);
+      const tried = outcome.unsent !== true;
+      const next = withinTime(push, wait, tried, 'CREDENTIAL_REJECTED', outcome, policy, now);
       if (outcome.suspect) return next;
       const reason = words(outcome);
       return {
@@ -122,7 +123,9 @@ export function settle(
         outcome.afterMs === undefined
           ? backoffMs(outcome.backoff, push.attemptCount, random)
           : obeyRetryAfterMs(outcome.afterMs, random);
-      const next = withinTime(push, rescheduled(wait), 'RETRIES_EXHAUSTED', outcome, policy, now);
+      const tried = outcome.unsent !== true;
+      const again = tried ? rescheduled(wait) : released(wait);
+      const next = withinTime(push, again, tried, 'RETRIES_EXHAUSTED', outcome, policy, now);
       if (outcome.scope === 'device') return next;
       const { backoff } = outcome;
       const afterMs = outcome.afterMs === undefined ? null : wait;
@@ -142,25 +145,39 @@ export function settle(
         (push.wasBlamed && BLAMING_RESETS.includes(outcome.reason));
       if (givenUp) return { ...failed('OUTCOME_UNKNOWN', words(outcome)), unknown: true };
       const wait = backoffMs(policy.unknownBackoff, push.unknownCount, random);
-      const next = withinTime(push, rescheduled(wait), 'OUTCOME_UNKNOWN', outcome, policy, now);
+      const again = rescheduled(wait);
+      const next = withinTime(push, again, true, 'OUTCOME_UNKNOWN', outcome, policy, now);
       return { ...next, unknown: true };
     }
-    case 'not-sent':
-      return withinTime(push, released(outcome.afterMs), 'RETRIES_EXHAUSTED', outcome, policy, now);
+    case 'not-sent': {
+      const again = released(outcome.afterMs);
+      return withinTime(push, again, false, 'RETRIES_EXHAUSTED', outcome, policy, now);
+    }
     default:
       return outcome satisfies never;
   }
 }
 
-/** Whether a push is not worth sending any more. One that has only one attempt waits for it. */
-export function isExpired(push: PushState, now: Date): boolean {
-  return !push.immediate && push.expiresAt <= now;
+/**
+ * Ends a push that is not worth sending any more: it has expired, or its retry window has closed while
+ * it waited. One that has only one attempt waits for it.
+ */
+export function timeIsUp(push: PushState, policy: RetryPolicy, now: Date): Settlement | null {
+  if (!push.immediate && push.expiresAt <= now) return { ...failed('EXPIRED'), counted: false };
+  const closesAt = (push.firstAttemptAt?.getTime() ?? Infinity) + policy.retryWindowMs;
+  return closesAt <= now.getTime() ? { ...failed('RETRIES_EXHAUSTED'), counted: false } : null;
 }
 
-/** `next`, unless it would come after the push expired or its retry window closed. */
+/**
+ * `next`, unless it would come after the push expired or its retry window closed.
+ *
+ * @param tried whether the push itself was handed over: the one attempt of an immediate push is over
+ *   with that; until then it waits for its turn.
+ */
 function withinTime(
   push: PushState,
   next: Settlement,
+  tried: boolean,
   late: FailureName,
   answer: Answer,
   policy: RetryPolicy,
@@ -168,10 +185,7 @@ function withinTime(
 ): Settlement {
   const dueAt = now.getTime() + next.dueInMs;
   const counted = { counted: next.counted };
-  // The one attempt of an immediate push is over with an answer; until then it waits for its turn.
-  const expired = push.immediate
-    ? next.counted || late === 'CREDENTIAL_REJECTED'
-    : dueAt >= push.expiresAt.getTime();
+  const expired = push.immediate ? tried : dueAt >= push.expiresAt.getTime();
   if (expired) {
     return { ...failed('EXPIRED', words(answer)), ...counted };
   }

@@ -283,12 +283,12 @@ describe('the role of the service', () => {
     }
   });
 
-  it('may have partitions made and dropped by the two functions', async () => {
+  it('may have partitions made and retired by functions', async () => {
     const partitions = new PartitionRepository(store.db);
     expect(await partitions.ensure(9)).toBe(2);
     expect(await partitions.ensure(9)).toBe(0);
-    expect(await partitions.dropEnded(1)).toEqual([]);
-    await expect(partitions.dropEnded(0)).rejects.toThrow('at least 1');
+    expect(await partitions.retire(1)).toEqual({ partitions: [], unfinished: false });
+    await expect(partitions.retire(0)).rejects.toThrow('at least 1');
   });
 
   it('drops a partition in which everything ended long ago, never one with unfinished pushes', async () => {
@@ -317,8 +317,8 @@ describe('the role of the service', () => {
     }
     await owner.db.close();
     const partitions = new PartitionRepository(store.db);
-    expect(await partitions.dropEnded(5)).toEqual([made[0], made[2]]);
-    expect(await partitions.dropEnded(5)).toEqual([]);
+    expect((await partitions.retire(5)).partitions).toEqual([made[0], made[2]]);
+    expect((await partitions.retire(5)).partitions).toEqual([]);
     const left = await store.db.query<{ name: string }>(
       'SELECT relname AS name FROM pg_class WHERE relname = ANY($1)',
       [made],

@@ -59,6 +59,8 @@ export interface PushSettlement {
   errorCode: number | null;
   errorMessage: string | null;
   providerMessageId: string | null;
+  /** When the job that claimed it was added to the queue; the first one is kept. */
+  dispatchedAt: Date;
   credentialId: Uuid;
   /** What it heard concerns everything of its credential. */
   pause: (Pause & { version: number }) | null;
@@ -141,13 +143,15 @@ WITH settled AS (
       ELSE coalesce(p.first_attempt_at, now()) END,
     error_code = s.error_code, error_message = s.error_message,
     provider_message_id = s.provider_message_id,
+    dispatched_at = coalesce(p.dispatched_at, s.dispatched_at),
     updated_at = now(),
     settled_at = CASE WHEN s.status = 'QUEUED' THEN NULL ELSE now() END
   FROM (
     SELECT *, true AS held
     FROM unnest($1::uuid[], $2::int[], $3::push_status[], $4::float8[], $5::text[], $6::int[], $7::int[],
-        $8::int[], $9::text[], $10::text[])
-      AS u (id, lease, status, due_in_ms, attempts, counted, unknown, error_code, error_message, provider_message_id)
+        $8::int[], $9::text[], $10::text[], $11::timestamptz[])
+      AS u (id, lease, status, due_in_ms, attempts, counted, unknown, error_code, error_message, provider_message_id,
+        dispatched_at)
     OFFSET 0
   ) s
   WHERE p.id = s.id AND p.id = ANY($1::uuid[]) AND p.lease = s.lease
@@ -232,6 +236,7 @@ export class DeliveryRepository {
       batch.map((s) => s.errorCode),
       batch.map((s) => s.errorMessage),
       batch.map((s) => s.providerMessageId),
+      batch.map((s) => s.dispatchedAt),
     ];
     return this.db.transaction(async (client) => {
       const locked = await client.query<{ id: Uuid; rewound: boolean }>(LOCK_OPERATIONS, [

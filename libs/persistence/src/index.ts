@@ -31,11 +31,12 @@ export {
 } from './dispatch.repository.js';
 export { countPushes, type DeviceCounts, type Expansion } from './expansion.js';
 export { OperationRepository } from './operation.repository.js';
-export { PartitionRepository } from './partition.repository.js';
+export { PartitionRepository, type Retired } from './partition.repository.js';
 export * from './ports.js';
 export { PushNotificationRepository } from './push-notification.repository.js';
 export { OperationErrorsRepository } from './operation-errors.repository.js';
 export { RedriveRepository } from './redrive.repository.js';
+export { RetentionRepository, type Forgotten } from './retention.repository.js';
 export { ScheduleRepository } from './schedule.repository.js';
 export { SecretBox, type EncryptionKey } from './secret-box.js';
 export { SweepPass, SweepRepository, type LostPush } from './sweep.repository.js';

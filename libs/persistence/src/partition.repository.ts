@@ -1,9 +1,19 @@
 import type { Database } from './database.js';
 
-/** A partition that is looked through from end to end may take a while; nothing waits for it. */
-const SCAN_TIMEOUT_MS = 3_600_000;
+/** A partition that is copied from end to end may take a while; nothing waits for it. */
+const COPY_TIMEOUT_MS = 3_600_000;
+/** An exchange that found no moment without a long reader is left to the next pass. */
+const EXCHANGES = 5;
 
-/** Makes and drops the daily partitions of push_notifications, each step in a transaction of its own. */
+/** What became of the old partitions. */
+export interface Retired {
+  /** Names of those that are gone or hold only what must stay, in their order. */
+  partitions: string[];
+  /** Whether there is more to do that could not be had now: try again soon. */
+  unfinished: boolean;
+}
+
+/** Makes and retires the daily partitions of push_notifications, each step in a transaction of its own. */
 export class PartitionRepository {
   constructor(private readonly db: Database) {}
 
@@ -21,21 +31,38 @@ export class PartitionRepository {
   }
 
   /**
-   * Drops the partitions in which every push ended more than `retentionDays` ago, the oldest first,
-   * one a transaction.
-   *
-   * @returns the names of those that are gone.
+   * Removes the pushes that ended more than `retentionDays` before today (UTC), the oldest
+   * partition first: with nothing left it goes, else what must stay is copied and exchanged for it.
+   * No statement on pushes waits longer than 100 ms for any of it. See the migration of the three
+   * functions for why changes meanwhile are not lost.
    */
-  async dropEnded(retentionDays: number): Promise<string[]> {
-    const dropped: string[] = [];
+  async retire(retentionDays: number): Promise<Retired> {
+    const partitions: string[] = [];
     for (;;) {
-      const [row] = await this.db.query<{ name: string | null }>(
-        'SELECT drop_ended_push_partition($1) AS name',
+      const [started] = await this.db.query<{ name: string | null }>(
+        'SELECT start_push_rewrite($1) AS name',
         [retentionDays],
-        SCAN_TIMEOUT_MS,
+        COPY_TIMEOUT_MS,
       );
-      if (row?.name == null) return dropped;
-      dropped.push(row.name);
+      if (started?.name == null) return { partitions, unfinished: false };
+      if (!(await this.step('copy_push_rewrite')) || !(await this.exchange()))
+        return { partitions, unfinished: true };
+      partitions.push(started.name);
     }
+  }
+
+  private async exchange(): Promise<boolean> {
+    for (let attempt = 0; attempt < EXCHANGES; attempt++)
+      if (await this.step('finish_push_rewrite')) return true;
+    return false;
+  }
+
+  private async step(name: 'copy_push_rewrite' | 'finish_push_rewrite'): Promise<boolean> {
+    const [row] = await this.db.query<{ done: boolean }>(
+      `SELECT ${name}() AS done`,
+      [],
+      COPY_TIMEOUT_MS,
+    );
+    return row?.done === true;
   }
 }

@@ -5,6 +5,7 @@ import type {
   OperationSettings,
   OperationStatus,
   ProviderKind,
+  PushHistory,
   PushNotification,
   PushStatus,
   PushTarget,
@@ -160,6 +161,7 @@ export interface StoredApiKey {
 export interface PushNotificationWithContent {
   push: PushNotification;
   settings: OperationSettings;
+  history: PushHistory;
 }
 
 /** Which credentials a send may use: named ones, or the defaults of an App. */

@@ -203,3 +203,52 @@ describe('list', () => {
     expect(plan).not.toContain('Seq Scan');
   });
 });
+
+describe('find', () => {
+  const historyOf = async (id: Uuid) => (await store.pushes.find(tenant.accountId, id))!.history;
+
+  it('knows what happened to a push: nothing, handed over, tried, settled, redriven', async () => {
+    const operationId = await store.accept(tenant, 3);
+    const [first, second, third] = (await store.idsOf(operationId)) as [Uuid, Uuid, Uuid];
+    const nothing = { dispatchedAt: null, attempts: [], redrivenAt: null, settledAt: null };
+    expect(await historyOf(first)).toEqual(nothing);
+
+    // One of three: the part's cursor tells which.
+    const [part] = await store.db.query<{ at: Date }>(
+      `UPDATE operation_parts SET dispatched_through = $2, dispatched_at = now() WHERE operation_id = $1
+       RETURNING dispatched_at AS at`,
+      [operationId, first],
+    );
+    expect(await historyOf(first)).toEqual({ ...nothing, dispatchedAt: part!.at });
+    expect(await historyOf(second)).toEqual(nothing);
+    await store.db.query(
+      'UPDATE operation_parts SET dispatched_through = NULL WHERE operation_id = $1',
+      [operationId],
+    );
+
+    await store.dispatchAll('small');
+    const claims = await store.claim([first]);
+    const dispatchedAt = new Date('2026-04-20T14:21:59.500Z');
+    await store.deliveries.settle([settlementOf(claims[0]!, { to: 'QUEUED' })]);
+    // The first hand-over is kept, whatever job comes later.
+    const again = await store.claim([first]);
+    const later = new Date('2026-04-20T15:00:00Z');
+    await store.deliveries.settle([
+      settlementOf(again[0]!, { to: 'FAILED', errorCode: 71001, dispatchedAt: later }),
+    ]);
+    const failed = await historyOf(first);
+    expect(failed).toMatchObject({ dispatchedAt, redrivenAt: null, settledAt: expect.any(Date) });
+    expect(failed.attempts).toHaveLength(2);
+
+    await store.redrives.redrive(tenant.accountId, { pushId: first });
+    expect(await historyOf(first)).toEqual({
+      dispatchedAt,
+      attempts: failed.attempts,
+      redrivenAt: expect.any(Date),
+      settledAt: null,
+    });
+    await store.cancels.cancel(tenant.accountId, { pushId: third });
+    expect(await historyOf(third)).toMatchObject({ attempts: [], settledAt: expect.any(Date) });
+    await store.cancels.cancel(tenant.accountId, { operationId });
+  });
+});

@@ -1,5 +1,6 @@
 import {
   instantOfId,
+  type Attempt,
   type OperationSettings,
   type Priority,
   type ProviderKind,
@@ -45,11 +46,19 @@ interface PushWithContentRow extends PushRow {
   collapse_key: string | null;
   badge: number | null;
   overrides: OperationSettings['overrides'];
+  attempts: Attempt[];
+  dispatched_at: Date | null;
+  redriven_at: Date | null;
+  settled_at: Date | null;
 }
 
 const COLUMNS = `p.id, p.operation_id, p.status, p.provider, p.token, p.variables, p.credential_id,
   p.attempt_count, p.provider_message_id, p.error_code, p.error_message, p.updated_at,
   o.priority, o.sound, o.scheduled_for, p.tags`;
+
+/** Its first settlement brings it; until then its part tells whether the cursor has passed it. */
+const DISPATCHED_AT = `coalesce(p.dispatched_at,
+  CASE WHEN p.status = 'QUEUED' AND p.id <= q.dispatched_through THEN q.dispatched_at END)`;
 
 /**
  * $1 account, $2 before, $3 from, $4 to, $5 operation: an operation's pushes lie between its own id
@@ -71,8 +80,10 @@ export class PushNotificationRepository {
 
   async find(accountId: Uuid, id: Uuid): Promise<PushNotificationWithContent | null> {
     const [row] = await this.db.query<PushWithContentRow>(
-      `SELECT ${COLUMNS}, o.content, o.ttl_seconds, o.collapse_key, o.badge, o.overrides
+      `SELECT ${COLUMNS}, o.content, o.ttl_seconds, o.collapse_key, o.badge, o.overrides,
+         p.attempts, ${DISPATCHED_AT} AS dispatched_at, p.redriven_at, p.settled_at
        FROM push_notifications p JOIN operations o ON o.id = p.operation_id
+       LEFT JOIN operation_parts q ON q.operation_id = p.operation_id AND q.provider = p.provider
        WHERE p.account_id = $1 AND p.id = $2`,
       [accountId, id],
     );
@@ -86,7 +97,9 @@ export class PushNotificationRepository {
       badge: row.badge,
       overrides: row.overrides,
     };
-    return { push: toPush(row), settings };
+    const { attempts, dispatched_at: dispatchedAt, redriven_at, settled_at } = row;
+    const history = { attempts, dispatchedAt, redrivenAt: redriven_at, settledAt: settled_at };
+    return { push: toPush(row), settings, history };
   }
 
   /**

@@ -36,6 +36,7 @@ WITH target AS MATERIALIZED (
   UPDATE push_notifications p
   SET status = '${redriven.to}', due_at = now(), attempt_count = 0, unknown_count = 0, first_attempt_at = NULL,
     lease_until = NULL, lease_lost = false, error_code = NULL, error_message = NULL, settled_at = NULL,
+    redriven_at = now(),
     expires_at = now() + make_interval(secs => (SELECT ttl_seconds FROM operations WHERE id = $2)),
     updated_at = now()
   FROM target t WHERE p.id = t.id AND p.id > $2 AND p.id <= $3 AND ($4::uuid IS NULL OR p.id = $4)

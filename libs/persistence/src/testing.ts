@@ -210,6 +210,7 @@ export function settlementOf(
     providerMessageId: 'm',
     pause: null,
     probe: null,
+    dispatchedAt: new Date('2026-04-20T14:21:59.500Z'),
     ...over,
   };
 }

@@ -2,6 +2,7 @@ import { X509Certificate, createPrivateKey, generateKeyPairSync } from 'node:cry
 import { beforeAll, describe, expect, it } from '@jest/globals';
 import { makeCertificate } from '../test/certificates.js';
 import type { KeyedCertificate } from '../test/certificates.js';
+import { HOSTILE_PKCS12 } from '../test/hostile-pkcs12.js';
 import { PKCS12 } from '../test/pkcs12-files.js';
 import type { Pkcs12File } from '../test/pkcs12-files.js';
 import { parseApnCredential, parseFcmCredential } from './checks.js';
@@ -236,6 +237,7 @@ describe('parseApnCredential with a certificate', () => {
 
 describe('parseApnCredential with a PKCS#12 file', () => {
   const RSA = 'aa5a065bacc5f0831f1bfa172aba6358ad34c66a0c23416552c72d3bb7e37eb8';
+  const ACCENTED = 'f5aa95513d11f7dde9edd8725ea3702c2943cfc9697250e5f0ef9e658823cf09';
   const EC = '5a7e10852ae848d56a8fd833e2db1ee1a73730cfa34e65aa43fa073a1400f642';
   const upload = ({ base64: pkcs12, passphrase }: Pkcs12File, rest: Record<string, unknown> = {}) =>
     parseApnCredential({ pkcs12, passphrase, ...rest });
@@ -245,6 +247,7 @@ describe('parseApnCredential with a PKCS#12 file', () => {
     ['legacy', PKCS12.legacy, RSA],
     ['without a passphrase', PKCS12.withoutPassphrase, RSA],
     ['with a key on an elliptic curve', PKCS12.elliptic, EC],
+    ['modern, with a passphrase that is not ASCII', PKCS12.accented, ACCENTED],
   ])(
     'turns one that is %s into PEM, byte for byte the same certificate',
     (_, file, fingerprint) => {
@@ -266,7 +269,7 @@ describe('parseApnCredential with a PKCS#12 file', () => {
     });
   });
 
-  it.each(['modern', 'legacy'] as const)(
+  it.each(['modern', 'legacy', 'accented'] as const)(
     'says when the passphrase of a %s one is wrong',
     (name) => {
       const wrong = { ...PKCS12[name], passphrase: 'wrong' };
@@ -281,6 +284,23 @@ describe('parseApnCredential with a PKCS#12 file', () => {
     expect(upload(PKCS12.slow)).toMatchObject({ faults: [{ path: ['pkcs12'] }] });
     expect(performance.now() - begun).toBeLessThan(1_000);
   });
+
+  it.each(Object.entries(HOSTILE_PKCS12))(
+    'does not begin with millions of rounds that are asked for %s',
+    (_, make) => {
+      const file = make();
+      const begun = performance.now();
+      expect(upload(file)).toEqual({
+        faults: [
+          {
+            path: ['pkcs12'],
+            message: 'asks for too many rounds of key derivation: export it again',
+          },
+        ],
+      });
+      expect(performance.now() - begun).toBeLessThan(2_000);
+    },
+  );
 
   it.each([
     ['not base64', { pkcs12: '%' }],

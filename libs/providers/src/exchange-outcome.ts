@@ -39,7 +39,12 @@ export function unansweredOutcome(exchange: Exclude<Exchange, Answered>): Outcom
         message: `The header ${exchange.header} has a value that HTTP does not allow`,
       };
     case 'certificate-refused':
-      return { kind: 'credential', reason: 'certificate-refused', message: exchange.message };
+      return {
+        kind: 'credential',
+        unsent: true,
+        reason: 'certificate-refused',
+        message: exchange.message,
+      };
   }
 }
 

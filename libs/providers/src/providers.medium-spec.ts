@@ -104,7 +104,7 @@ describe('FCM', () => {
   ])('answers a token endpoint that says %d %s with %s', async (status, error, kind) => {
     simulator.behave({ tokenEndpoint: { status, error } });
     const outcome = await providers.FCM.send(await fcmCredential(), to('x'));
-    expect(outcome).toMatchObject({ kind });
+    expect(outcome).toMatchObject({ kind, unsent: true });
     expect(simulator.ledger.summary().requests).toBe(0);
   });
 

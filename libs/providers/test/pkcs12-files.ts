@@ -52,6 +52,26 @@ export const PKCS12 = {
     'ncTQJmX8eRpoNGo/SCiecgu9iU6QMSUwIwYJKoZIhvcNAQkVMRYEFNKL4pMzStjCTax9aDTA4zpvSLGjMEEwMTANBglg',
     'hkgBZQMEAgEFAAQg+SmfmbjJymrH7TZUTjXHu0gKIor4EgbpMDep17hCpjgECJzSW71bDqpHAgIIAA==',
   ]),
+  /** Modern; read in the wrong spelling, its safe does not even have a right padding. */
+  accented: file('geheim-ü', [
+    'MIIEjAIBAzCCBEIGCSqGSIb3DQEHAaCCBDMEggQvMIIEKzCCAuIGCSqGSIb3DQEHBqCCAtMwggLPAgEAMIICyAYJKoZIhvcN',
+    'AQcBMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAgcWfFxThYzeQICCAAwDAYIKoZIhvcNAgkFADAdBglghkgBZQME',
+    'ASoEEAb2Ik1DDz13t9cbs2RMXmGAggJg27Zu6w2akclNn6LgpCZj+dh5u3zQBkSho6dbCjWP0jySBH5qTrbHwEJB78DvSOBw',
+    'sCPNEk0fRNEys9pjGkZUGKq1wrD4hWZZM4zvlpL/sUrLl6kPtF54xwSoZgw3j/5Lkj3bjtgPEOy+tTMlfHLyRyANOEs4opnf',
+    'wX1v0Ilsf5iFZzeCmNw6W3kH0QAgxDbqhy++/iCj6rMfti6lh9vYczh7/iTyQW0vVvCksrtThs8tRGcbY61gLFLKG77X+jNF',
+    'XIaZxkSVV+Nol+jRJG8nG0k6TRZZhuKvz8f9dVmxFNlEwrjnqun8TeXh1gQzHMAPTArYqLgdWbB7UzOUY9586AOTcd/DuOs2',
+    '4k8IA2m/+/uw79tT2pMnEa5fwRIErpXWw1w32vmXHV6vIIalkoPwe7zCPOAZyTsSQtanpbAuo9d/Qnf3FWMIEVHvoFgDSiDv',
+    'KmNjPwm32k/PM45PsKafjZUm2jNMmOSnaeoN4qMkPYjz+7r77zpl1wPjdNAk7UtXM2bXlJnuruWW+KMb5IVztILbWoPGpxwd',
+    '9G5dWm0ENjZg7HpiyAeA7sRGLBttrHR79KCXh0ef9mXFPbRJUYVumO0o3arltw58pmW0XwMC6kF6cLtdBbtpZU50aplp9Vfd',
+    'pPI8a+BiMFll7Q2gi3FMf6/BZeC6fLfA/RfHP+6PSB9eC+D8LKFsH6/g/iVjQLpnEOEb+4GhkhMdkT/2zKptdGEjz1v1cfbt',
+    'wqY/6pzZIONCdbyiu64TBvmYeg+iBC3fc7cKgyGkwO7508aZY4TY5pXQ9yVoLDokrXkrQM1Zl7AwggFBBgkqhkiG9w0BBwGg',
+    'ggEyBIIBLjCCASowggEmBgsqhkiG9w0BDAoBAqCB7zCB7DBXBgkqhkiG9w0BBQ0wSjApBgkqhkiG9w0BBQwwHAQIZiqBeonf',
+    'q1UCAggAMAwGCCqGSIb3DQIJBQAwHQYJYIZIAWUDBAEqBBDgrpymEcanrq7HXutbqnYiBIGQA7GZc5VuDIt4u6dH0cTF5pQC',
+    'oFZLO9CunnHvJ1XuG7UXHRscRaqysgzC6z8FPAMqHfaMSPjo9jy/tvVo9blDmlVF/4qzkrdPxUcj4XvUd+4+L43xIwCjB3fv',
+    '2x5+9wPInGBYjXSdX4sfb2A9lEcgn5+A58sB9p+11SL0gX0f4ERLPWUykkVcLwf0gdZDAQ23MSUwIwYJKoZIhvcNAQkVMRYE',
+    'FFxsoTQvCcfx/l9GxM2iQX/6OegyMEEwMTANBglghkgBZQMEAgEFAAQgeS6frrmyAeXMuqSIYyC5qpke8oW2rWG3D1icj5EB',
+    'LBoECJDTPi2xOBRHAgIIAA==',
+  ]),
   /** The same with `-legacy`: RC2-40 and triple DES, SHA-1, as older tools and keychains export. */
   legacy: file('secret', [
     'MIIJoQIBAzCCCWcGCSqGSIb3DQEHAaCCCVgEgglUMIIJUDCCBAcGCSqGSIb3DQEHBqCCA/gwggP0AgEAMIID7QYJKoZI',

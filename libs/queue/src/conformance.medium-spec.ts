@@ -109,10 +109,10 @@ class Seen {
 
   /** @param then what the processor answers; nothing = the job is over. */
   processor(then: DeliveryProcessor = () => Promise.resolve(undefined)): DeliveryProcessor {
-    return (job) => {
+    return (job, addedAt) => {
       this.ids.push(job.id);
       for (const { count, resolve } of this.waiting) if (this.ids.length >= count) resolve();
-      return then(job);
+      return then(job, addedAt);
     };
   }
 
@@ -208,6 +208,24 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     await consumer.close();
     expect(seen.ids.toSorted()).toEqual(idsOf(deliveries).toSorted());
     expect(await count()).toEqual(NOTHING);
+  });
+
+  it('says when a job was handed over, also when it comes back', async () => {
+    const instants: number[] = [];
+    const twice = new Seen();
+    const before = Date.now();
+    const processor = twice.processor(() =>
+      Promise.resolve(instants.length === 1 ? new Date(Date.now() + 50) : undefined),
+    );
+    consume((job, addedAt) => {
+      instants.push(addedAt.getTime());
+      return processor(job, addedAt);
+    });
+    await add(jobs(1));
+    await twice.until(2);
+    expect(instants[0]).toBeGreaterThanOrEqual(before);
+    expect(instants[0]).toBeLessThanOrEqual(Date.now());
+    expect(instants[1]).toBe(instants[0]);
   });
 
   it('keeps its queues apart', async () => {

@@ -6,11 +6,11 @@ import { ErrorLog } from './error-log.js';
 import type { DeliverJob, QueueName } from './jobs.js';
 
 /**
- * Does what a job asks for. Answers the instant at which the job shall come back, or nothing when
+ * Does what a job asks for; `addedAt` is when it was handed over. Answers the instant at which the job shall come back, or nothing when
  * it is over. When it throws, the job is over too and leaves nothing in the queue: whatever the
  * push still needs must come from PostgreSQL.
  */
-export type DeliveryProcessor = (job: DeliverJob) => Promise<Date | undefined>;
+export type DeliveryProcessor = (job: DeliverJob, addedAt: Date) => Promise<Date | undefined>;
 
 export interface DeliveryConsumerOptions extends Omit<DeliveryWorkerOptions, 'onError'> {
   logger: Logger;
@@ -91,7 +91,7 @@ export class DeliveryConsumer {
   private async work(job: Job<DeliverJob, void>, token: string | undefined): Promise<void> {
     // BullMQ may fetch one more job after it was paused.
     if (this.paused) await postpone(job, token, new Date(Date.now() + PAUSED_WAIT_MS));
-    const running = this.processor(job.data);
+    const running = this.processor(job.data, new Date(job.timestamp));
     this.inHand.add(running);
     let comeBackAt: Date | undefined;
     try {

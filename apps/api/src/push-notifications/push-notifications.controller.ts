@@ -106,9 +106,10 @@ export class PushNotificationsController {
     @Query({ schema: NoQuery }) _query: NoQuery,
   ): Promise<PushNotificationDetail> {
     const id = idFromPath('pushNotification', pushNotificationId);
-    const { push, settings } = (await this.pushNotifications.find(accountId, id)) ?? notFound();
+    const { push, settings, history } =
+      (await this.pushNotifications.find(accountId, id)) ?? notFound();
     const now = push.scheduledFor ?? push.createdAt;
     const content = renderContent(settings.content, push.target.variables ?? {}, now);
-    return toPushNotificationDetail(push, content);
+    return toPushNotificationDetail(push, history, content);
   }
 }

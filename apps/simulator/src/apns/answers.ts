@@ -1,5 +1,5 @@
 import type { Reply } from '../exchange.js';
-import type { Rule } from '../rules.js';
+import { retryAfterOf, type Rule } from '../rules.js';
 
 /**
  * Apple's reasons, with the status of each.
@@ -51,8 +51,7 @@ export function refusal(reason: ApnsReason, apnsId: string): Reply {
  */
 export function refused(rule: Rule, apnsId: string, now: number): Reply {
   const reply = worded(rule, apnsId, now);
-  if (rule.retryAfter === undefined) return reply;
-  return { ...reply, headers: { ...reply.headers, 'retry-after': String(rule.retryAfter) } };
+  return { ...reply, headers: { ...reply.headers, ...retryAfterOf(rule, now) } };
 }
 
 function worded(rule: Rule, apnsId: string, now: number): Reply {

@@ -1,5 +1,5 @@
 import type { Reply } from '../exchange.js';
-import type { Rule } from '../rules.js';
+import { retryAfterOf, type Rule } from '../rules.js';
 import type { Violation } from './fcm-message.js';
 
 // Bodies as FCM HTTP v1 sends them:
@@ -76,11 +76,14 @@ export function invalidArgument(message: string, field: string | null): Reply {
   return error(400, message, details, 'INVALID_ARGUMENT');
 }
 
-/** What a token asked for. Rules that end without an answer never come here. */
-export function refused(rule: Rule, project: string): Reply {
+/**
+ * What a token asked for. Rules that end without an answer never come here.
+ *
+ * @param now milliseconds since the epoch
+ */
+export function refused(rule: Rule, project: string, now: number): Reply {
   const reply = worded(rule, project);
-  if (rule.retryAfter === undefined) return reply;
-  return { ...reply, headers: { ...reply.headers, 'retry-after': String(rule.retryAfter) } };
+  return { ...reply, headers: { ...reply.headers, ...retryAfterOf(rule, now) } };
 }
 
 function worded(rule: Rule, project: string): Reply {

@@ -82,7 +82,7 @@ export class Fcm {
         // A dry run reaches nobody, so the ledger must not count it as a delivery.
         return validateOnly ? { ...reply, reason: 'validate_only' } : reply;
       },
-      refused: (rule) => refused(rule, project),
+      refused: (rule) => refused(rule, project, Date.now()),
     };
   }
 

@@ -13,10 +13,15 @@ const { asn1, pkcs12, pki } = forge;
 
 /** An export of one certificate has 3 to 6 kB. */
 const MAX_BYTES = 64 * 1_024;
-/** OpenSSL's and macOS' exports have 2,048 rounds, Java's 10,000: about 15 µs each here. */
-const MAX_ITERATIONS = 10_000;
+/**
+ * Rounds of key derivation in all: for the checksum, the certificates and the key. OpenSSL's and
+ * macOS' exports have 2,048 each, Java's 10,000; one takes about 15 µs here.
+ */
+const MAX_ROUNDS = 30_000;
 /** Real ones need a nesting far below this. */
 const MAX_DEPTH = 32;
+/** The upload asks for more than that. */
+class TooSlow extends Error {}
 
 /**
  * Opens a PKCS#12 file, modern (AES) or legacy (RC2 and triple DES).
@@ -36,14 +41,14 @@ export function openPkcs12(
   } catch {
     return 'malformed';
   }
-  // Deriving the key is the upload's own choice of work: ask first, it blocks everybody else.
-  if (iterations(root) > MAX_ITERATIONS) return 'too-slow';
   try {
-    return partsOf(pkcs12.pkcs12FromAsn1(root, passphrase));
+    return opened(root, passphrase);
   } catch (error) {
+    if (error instanceof TooSlow) return 'too-slow';
     const message = error instanceof Error ? error.message : '';
-    if (/password|MAC could not|decrypt/i.test(message)) return 'wrong-passphrase';
-    return withUtf8(root, passphrase) ?? 'malformed';
+    if (/MAC could not/.test(message)) return 'wrong-passphrase';
+    const isSealed = /password|decrypt/i.test(message);
+    return withUtf8(root, passphrase) ?? (isSealed ? 'wrong-passphrase' : 'malformed');
   }
 }
 
@@ -52,14 +57,22 @@ export function openPkcs12(
  * contents from it in UTF-8; the library knows one spelling for both. The checksum has been found
  * right by the time that this is tried: without it only the contents are left.
  */
-function withUtf8(root: forge.asn1.Asn1, passphrase: string): Pkcs12 | undefined {
+function withUtf8(root: forge.asn1.Asn1, passphrase: string): Pkcs12 | 'too-slow' | undefined {
   const utf8 = Buffer.from(passphrase).toString('latin1');
   if (utf8 === passphrase || typeof root.value === 'string') return undefined;
   try {
-    return partsOf(pkcs12.pkcs12FromAsn1({ ...root, value: root.value.slice(0, 2) }, utf8));
-  } catch {
+    return opened({ ...root, value: root.value.slice(0, 2) }, utf8);
+  } catch (error) {
+    if (error instanceof TooSlow) return 'too-slow';
     return undefined;
   }
+}
+
+/** @throws TooSlow before the work that would be too much; other errors are the library's. */
+function opened(root: forge.asn1.Asn1, passphrase: string): Pkcs12 {
+  // How often a key is derived is the upload's own choice of work: ask first, it blocks everybody.
+  new Rounds(passphrase).spend(root);
+  return partsOf(pkcs12.pkcs12FromAsn1(root, passphrase));
 }
 
 function partsOf(opened: forge.pkcs12.Pkcs12Pfx): Pkcs12 {
@@ -89,26 +102,83 @@ function der(node: forge.asn1.Asn1): Buffer {
   return Buffer.from(asn1.toDer(node).getBytes(), 'binary');
 }
 
-/**
- * The largest iteration count of a key derivation in a file: wherever a salt (OCTET STRING) is
- * followed by a number, as in PBES1, PBKDF2 and MacData.
- */
-function iterations(node: forge.asn1.Asn1, depth = 0): number {
-  if (depth > MAX_DEPTH) return Number.POSITIVE_INFINITY;
-  const { value } = node;
-  if (typeof value === 'string') {
-    const inner = node.type === asn1.Type.OCTETSTRING ? parsed(value) : undefined;
-    return inner === undefined ? 0 : iterations(inner, depth + 1);
-  }
-  let most = 0;
-  for (const [at, child] of value.entries()) {
-    const before = value[at - 1];
-    if (before?.type === asn1.Type.OCTETSTRING && child.type === asn1.Type.INTEGER) {
-      most = Math.max(most, wholeNumber(child.value));
+/** Adds up what opening a file would take, before it is opened, and stops when that is too much. */
+class Rounds {
+  private left = MAX_ROUNDS;
+
+  constructor(private readonly passphrase: string) {}
+
+  /**
+   * A count stands wherever a salt (OCTET STRING) is followed by a number, as in PBES1, PBKDF2 and
+   * MacData. What an encrypted part hides is looked at too: it may be one more encrypted thing.
+   *
+   * @throws TooSlow
+   */
+  spend(node: forge.asn1.Asn1, depth = 0): void {
+    if (depth > MAX_DEPTH) throw new TooSlow();
+    const bytes = octets(node);
+    if (bytes !== undefined) {
+      const inner = parsed(bytes);
+      if (inner !== undefined) this.spend(inner, depth + 1);
+      return;
     }
-    most = Math.max(most, iterations(child, depth + 1));
+    const { value } = node;
+    if (typeof value === 'string') return;
+    for (const [at, child] of value.entries()) {
+      if (is(value[at - 1], asn1.Type.OCTETSTRING) && is(child, asn1.Type.INTEGER)) {
+        this.take(wholeNumber(child.value));
+      }
+      this.spend(child, depth + 1);
+    }
+    // Its own rounds are taken by now: it may be opened.
+    const hidden = isEncryptedInfo(value) ? this.decrypted(value) : undefined;
+    if (hidden !== undefined) this.spend(hidden, depth + 1);
   }
-  return most;
+
+  private take(rounds: number): void {
+    this.left -= rounds;
+    if (this.left < 0) throw new TooSlow();
+  }
+
+  private decrypted([, algorithm, content]: forge.asn1.Asn1[]): forge.asn1.Asn1 | undefined {
+    const bytes = content && joined(content);
+    if (algorithm === undefined || bytes === undefined) return undefined;
+    const { UNIVERSAL } = asn1.Class;
+    // The library opens an encrypted key in the same way, and does not mind what it finds in it.
+    const sealed = asn1.create(UNIVERSAL, asn1.Type.SEQUENCE, true, [
+      algorithm,
+      asn1.create(UNIVERSAL, asn1.Type.OCTETSTRING, false, bytes),
+    ]);
+    try {
+      return pki.decryptPrivateKeyInfo(sealed, this.passphrase) ?? undefined;
+    } catch {
+      // So will the library itself.
+      return undefined;
+    }
+  }
+}
+
+/** EncryptedContentInfo: of type data, with an algorithm and [0]. */
+function isEncryptedInfo([type, algorithm, content]: forge.asn1.Asn1[]): boolean {
+  const { OID, SEQUENCE } = asn1.Type;
+  const isImplicit = content?.tagClass === asn1.Class.CONTEXT_SPECIFIC;
+  return isImplicit && is(type, OID) && is(algorithm, SEQUENCE);
+}
+
+function is(node: forge.asn1.Asn1 | undefined, type: forge.asn1.Type): boolean {
+  return node?.tagClass === asn1.Class.UNIVERSAL && node.type === type;
+}
+
+/** Bytes of an OCTET STRING, which may be made of several. */
+function octets(node: forge.asn1.Asn1): string | undefined {
+  return is(node, asn1.Type.OCTETSTRING) ? joined(node) : undefined;
+}
+
+function joined({ value }: forge.asn1.Asn1): string | undefined {
+  if (typeof value === 'string') return value;
+  return value.every((part) => typeof part.value === 'string')
+    ? value.map((part) => part.value as string).join('')
+    : undefined;
 }
 
 function parsed(bytes: string): forge.asn1.Asn1 | undefined {

@@ -131,7 +131,11 @@ function tokenRow([answer, error]: [string, unknown]): string[] {
     case 'retry': {
       const { baseMs, capMs } = outcome.backoff;
       const wait = `by Retry-After, else back-off ${span(baseMs)} to ${span(capMs)}`;
-      return [answer, `sent again, ${wait}`, 'waits; a token that is still valid stays in use'];
+      return [
+        answer,
+        `given back, no attempt counted, ${wait}`,
+        'waits; a token that is still valid stays in use',
+      ];
     }
     default:
       throw new Error(`No words for ${outcome.kind}`);

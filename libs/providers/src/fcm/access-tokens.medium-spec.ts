@@ -130,7 +130,7 @@ describe('AccessTokens', () => {
     async (error) => {
       refuse(error === 'invalid_grant' ? 400 : 401, error);
       expect(await tokens.get(5_000)).toMatchObject({
-        outcome: { kind: 'credential', reason: error },
+        outcome: { kind: 'credential', unsent: true, reason: error },
       });
     },
   );
@@ -144,7 +144,7 @@ describe('AccessTokens', () => {
   ])('takes %d %s for a passing trouble of the whole credential', async (status, error) => {
     refuse(status, error);
     const { outcome } = (await tokens.get(5_000)) as { outcome: unknown };
-    expect(outcome).toMatchObject({ kind: 'retry', scope: 'credential' });
+    expect(outcome).toMatchObject({ kind: 'retry', unsent: true, scope: 'credential' });
     // The library would ask four times.
     expect(asked).toHaveLength(1);
   });
@@ -152,6 +152,23 @@ describe('AccessTokens', () => {
   it('obeys Retry-After', async () => {
     refuse(503, undefined, { 'retry-after': '12' });
     expect(await tokens.get(5_000)).toMatchObject({ outcome: { afterMs: 12_000 } });
+    answer = { status: 200, body: '' };
+    ahead = 11_000;
+    expect(await tokens.get(5_000)).toMatchObject({ outcome: { afterMs: 12_000 } });
+    expect(asked).toHaveLength(1);
+    ahead = 12_500;
+    expect(await tokens.get(5_000)).toEqual({ authorization: 'Bearer t2' });
+  });
+
+  it('sends pushes away for as long as it leaves the endpoint alone, twice as long each time', async () => {
+    refuse(503);
+    const waits: unknown[] = [];
+    for (const at of [0, 1_500, 4_000, 9_000]) {
+      ahead = at;
+      const { outcome } = (await tokens.get(5_000)) as { outcome: { afterMs: number } };
+      waits.push(outcome.afterMs);
+    }
+    expect(waits).toEqual([1_000, 2_000, 4_000, 8_000]);
   });
 
   it('leaves the endpoint alone for a while after a failure, then asks again', async () => {

@@ -93,9 +93,13 @@ export class AccessTokens {
       this.failedUntil = 0;
     } catch (error) {
       const now = this.clock.now();
-      this.failure = tokenFailure(error, now);
-      this.failedUntil =
-        now.getTime() + Math.min(BACKOFF.capMs, BACKOFF.baseMs * 2 ** Math.min(this.failures, 10));
+      const failure = tokenFailure(error, now);
+      const backoffMs = Math.min(BACKOFF.capMs, BACKOFF.baseMs * 2 ** Math.min(this.failures, 10));
+      const asked = failure.kind === 'retry' ? (failure.afterMs ?? 0) : 0;
+      const waitMs = Math.max(asked, backoffMs);
+      // Before that nobody asks the endpoint again, so no push needs to come back.
+      this.failure = failure.kind === 'retry' ? { ...failure, afterMs: waitMs } : failure;
+      this.failedUntil = now.getTime() + waitMs;
       this.failures += 1;
     }
   }
@@ -126,13 +130,15 @@ export function tokenFailure(error: unknown, now: Date): Outcome {
       `Google's token endpoint: ` +
       (typeof description === 'string' ? description.slice(0, 300) : describe(status, failed)),
   };
-  if (code !== undefined && REFUSALS.has(code)) return { kind: 'credential', ...said };
+  if (code !== undefined && REFUSALS.has(code))
+    return { kind: 'credential', unsent: true, ...said };
   // Not the global `Headers`: the library brings its own fetch.
   const headers = response?.['headers'] as { get?: (name: string) => unknown } | undefined;
   const asked = headers?.get?.('retry-after');
   const afterMs = retryAfterMs(typeof asked === 'string' ? asked : undefined, now);
   return {
     kind: 'retry',
+    unsent: true,
     scope: 'credential',
     backoff: BACKOFF,
     ...said,

@@ -1,0 +1,389 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import type { Uuid } from '@app/domain';
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { moveClocks, type MovedClocks } from '../../../test/support/moved-clocks.js';
+import { PartitionRepository } from './partition.repository.js';
+import { RetentionRepository } from './retention.repository.js';
+import { Store, type Tenant } from './testing.js';
+
+const KEPT_DAYS = 7;
+const DAY_MS = 86_400_000;
+
+let database: TestDatabase;
+let clocks: MovedClocks;
+let store: Store;
+let tenant: Tenant;
+let partitions: PartitionRepository;
+let retention: RetentionRepository;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  clocks = await moveClocks(database.ownerUrl);
+  store = new Store(database.appUrl, { window: 5_000, poolSize: 12 });
+  partitions = new PartitionRepository(store.db);
+  retention = new RetentionRepository(store.db);
+  tenant = await store.tenant();
+});
+
+afterAll(async () => {
+  jest.restoreAllMocks();
+  await store?.db.close();
+  await clocks?.close();
+  await database?.drop();
+});
+
+// What is left of an operation is less than it counts, so only what is whole is looked at.
+const liveIds = async (id: Uuid) => (await store.idsOf(id)).length;
+const isThere = async (id: Uuid) => (await store.operations.find(tenant.accountId, id)) !== null;
+
+/** Hands over and sends everything that is due. */
+async function deliver(failing = false): Promise<number> {
+  const ids = [...(await store.dispatchAll('small')), ...(await store.dispatchAll('bulk'))];
+  const claims = await store.claim(ids.map(({ id }) => id));
+  await store.settle(claims, failing);
+  return claims.length;
+}
+
+async function sendNow(count: number, failing = false): Promise<Uuid> {
+  const id = await store.accept(tenant, count);
+  expect(await deliver(failing)).toBe(count);
+  return id;
+}
+
+/** What a worker does in a round; how many operations went. */
+async function round(limit = 100): Promise<number> {
+  await partitions.ensure();
+  const { unfinished } = await partitions.retire(KEPT_DAYS);
+  expect(unfinished).toBe(false);
+  let gone = 0;
+  let after: Uuid | null = null;
+  do {
+    const forgotten = await retention.forgetOperations(KEPT_DAYS, after, limit);
+    gone += forgotten.gone;
+    after = forgotten.next;
+  } while (after !== null);
+  return gone;
+}
+
+/** A later day on which nothing is left of what was before. */
+async function startOver(ms: number): Promise<void> {
+  await clocks.moveTo(ms - 100 * DAY_MS);
+  await store.schedules.beginDue(1_000);
+  await deliver();
+  await clocks.moveTo(ms);
+  await round();
+  expect(await store.db.query('SELECT id FROM operations')).toEqual([]);
+}
+
+const diskBytes = async () => {
+  const rows = await store.db.query<{ bytes: string }>(
+    `SELECT coalesce(sum(pg_total_relation_size(inhrelid)), 0) AS bytes FROM pg_inherits
+     WHERE inhparent = 'push_notifications'::regclass`,
+  );
+  return Number(rows[0]?.bytes);
+};
+
+const partitionNames = async () =>
+  (
+    await store.db.query<{ name: string }>(
+      `SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+       WHERE i.inhparent = 'push_notifications'::regclass ORDER BY c.relname`,
+    )
+  ).map(({ name }) => name);
+
+describe('forty days', () => {
+  it('keep what is not over, remove the rest in time, and the disk gets smaller', async () => {
+    const daily = new Map<number, Uuid>();
+    let scheduled: Uuid = '';
+    let redriven: Uuid = '';
+    let deliveredOn = -1;
+    for (let day = 0; day <= 40; day++) {
+      await clocks.moveTo(day * DAY_MS);
+      await partitions.ensure();
+      if (day === 0) {
+        scheduled = await store.accept(tenant, 30, {
+          scheduledFor: new Date(Date.now() + 20 * DAY_MS - 60_000),
+        });
+        daily.set(day, await sendNow(3_000));
+      } else {
+        daily.set(day, await sendNow(20));
+      }
+      if (day === 2) redriven = await sendNow(5, true);
+      if (day === 6) {
+        const [one] = await store.idsOf(redriven);
+        await store.redrives.redrive(tenant.accountId, { pushId: one! });
+        expect(await deliver()).toBe(1);
+      }
+      if ((await store.schedules.beginDue(1_000)) > 0) {
+        expect(await deliver()).toBe(30);
+        deliveredOn = day;
+      }
+
+      const before = await diskBytes();
+      await round();
+      // Ended on day 0: kept for seven whole days, gone on the eighth, but not the thirty that wait.
+      if (day === KEPT_DAYS + 1) {
+        expect(await diskBytes()).toBeLessThan(before / 2);
+        expect(await liveIds(scheduled)).toBe(30);
+      }
+      for (const [then, id] of daily) {
+        const kept = day - then <= KEPT_DAYS;
+        expect([day, then, (await liveIds(id)) > 0, await isThere(id)]).toEqual([
+          day,
+          then,
+          kept,
+          kept,
+        ]);
+      }
+      // One push of it ended again on day 6, and the operation goes with its last push.
+      if (day >= 2) expect([day, await isThere(redriven)]).toEqual([day, day <= 6 + KEPT_DAYS]);
+      if (day === 2 + KEPT_DAYS + 1) expect(await liveIds(redriven)).toBe(1);
+      expect([day, await isThere(scheduled)]).toEqual([day, day <= 20 + KEPT_DAYS]);
+    }
+    expect(deliveredOn).toBe(20);
+    expect(await partitionNames()).toHaveLength(KEPT_DAYS + 1 + KEPT_DAYS);
+    const [parts] = await store.db.query<{ n: number }>(
+      'SELECT count(*)::int AS n FROM operation_parts',
+    );
+    expect(parts?.n).toBe(KEPT_DAYS + 1);
+  });
+});
+
+describe('a partition that is rewritten under traffic', () => {
+  let ended: Uuid;
+  let waiting: Uuid;
+  let failed: Uuid;
+  let base = 100 * DAY_MS;
+
+  /** Ten days ago: 10 that are sent, 8 that are scheduled for tomorrow, 4 that failed yesterday. */
+  async function prepare(): Promise<void> {
+    base += 200 * DAY_MS;
+    await startOver(base);
+    waiting = await store.accept(tenant, 8, { scheduledFor: new Date(Date.now() + 11 * DAY_MS) });
+    failed = await store.accept(tenant, 4, { scheduledFor: new Date(Date.now() + 9 * DAY_MS) });
+    ended = await sendNow(10);
+    await clocks.moveTo(base + 9 * DAY_MS + 60_000);
+    await partitions.ensure();
+    await store.schedules.beginDue(100);
+    expect(await deliver(true)).toBe(4);
+    await clocks.moveTo(base + 10 * DAY_MS);
+    await partitions.ensure();
+  }
+
+  const statuses = async (id: Uuid) => {
+    const rows = await store.db.query<{ status: string; n: number }>(
+      `SELECT status, count(*)::int AS n FROM push_notifications WHERE operation_id = $1 GROUP BY 1`,
+      [id],
+    );
+    return Object.fromEntries(rows.map(({ status, n }) => [status, n]));
+  };
+
+  const step = async (sql: string) => {
+    const [row] = await store.db.query<{ answer: unknown }>(`SELECT ${sql} AS answer`);
+    return row?.answer;
+  };
+
+  /** Begins with the partition of that day; the one of the day before is empty and goes first. */
+  async function startRewrite(): Promise<void> {
+    const day = new Date(Date.now() - 10 * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '');
+    for (;;) {
+      const name = await step(`start_push_rewrite(${KEPT_DAYS})`);
+      if (name === `push_notifications_${day}`) return;
+      expect(name).toMatch(/^push_notifications_\d{8}$/);
+      expect(await step('copy_push_rewrite()')).toBe(true);
+      expect(await step('finish_push_rewrite()')).toBe(true);
+    }
+  }
+
+  /** Every kind of change to rows that are being copied. */
+  async function change(): Promise<void> {
+    const [one] = await store.idsOf(waiting, 'SCHEDULED');
+    await store.cancels.cancel(tenant.accountId, { pushId: one! });
+    const [dead] = await store.idsOf(failed, 'FAILED');
+    await store.redrives.redrive(tenant.accountId, { pushId: dead! });
+    expect(await deliver()).toBe(1);
+  }
+
+  afterEach(async () => {
+    await round();
+    expect(await store.db.query('SELECT * FROM push_rewrites')).toEqual([]);
+  });
+
+  it('loses no change from before, during and after the copy', async () => {
+    await prepare();
+    await startRewrite();
+    await change();
+    const copying = await store.db.pool.connect();
+    await copying.query('BEGIN');
+    await copying.query('SELECT copy_push_rewrite()');
+    // Nobody waits for the copy: its transaction is open all the time.
+    await change();
+    expect(
+      await store.pushes.list(tenant.accountId, {}, { limit: 50, before: null }),
+    ).toBeDefined();
+    await copying.query('COMMIT');
+    copying.release();
+    await change();
+    expect(await step('finish_push_rewrite()')).toBe(true);
+    expect(await statuses(ended)).toEqual({});
+    expect(await statuses(waiting)).toEqual({ SCHEDULED: 5, CANCELED: 3 });
+    expect(await statuses(failed)).toEqual({ FAILED: 1, SENT: 3 });
+    // And life goes on in the fresh table.
+    await change();
+    await clocks.moveTo(base + 11 * DAY_MS + 60_000);
+    expect(await store.schedules.beginDue(100)).toBe(4);
+    expect(await deliver()).toBe(4);
+    expect((await store.operations.find(tenant.accountId, waiting))?.stats).toMatchObject({
+      total: 8,
+      sent: 4,
+      canceled: 4,
+      queued: 0,
+      scheduled: 0,
+    });
+  });
+
+  it('is finished by the next worker when one stops between two steps', async () => {
+    await prepare();
+    await startRewrite();
+    await change();
+    await round();
+    expect(await statuses(waiting)).toEqual({ SCHEDULED: 7, CANCELED: 1 });
+    await clocks.moveTo(base + 20 * DAY_MS);
+    await partitions.ensure();
+    expect(await store.schedules.beginDue(100)).toBe(7);
+    expect(await deliver()).toBe(7);
+  });
+
+  it('is gone when nothing of the copy must stay any more', async () => {
+    await prepare();
+    await startRewrite();
+    expect(await step('copy_push_rewrite()')).toBe(true);
+    // All that was kept so far is changed to have ended long ago.
+    await store.db.query(
+      `UPDATE push_notifications SET status = 'SENT', settled_at = now() - interval '9 days'
+       WHERE operation_id = ANY($1)`,
+      [[waiting, failed]],
+    );
+    const names = await partitionNames();
+    expect(await step('finish_push_rewrite()')).toBe(true);
+    expect((await partitionNames()).length).toBe(names.length - 1);
+    // The rows went without their counters: nothing that the product does.
+    await store.db.query('DELETE FROM operations WHERE id = ANY($1)', [[waiting, failed]]);
+    await store.db.query('DELETE FROM operation_parts WHERE operation_id = ANY($1)', [
+      [waiting, failed],
+    ]);
+  });
+
+  it('never makes a send, a list or a settlement wait, while a long reader makes the exchange wait', async () => {
+    await prepare();
+    const reader = await store.db.pool.connect();
+    await reader.query('BEGIN');
+    await reader.query('SELECT count(*) FROM push_notifications');
+    let longestWaitMs = 0;
+    let over = false;
+    const watching = (async () => {
+      while (!over) {
+        const [row] = await store.db.query<{ ms: number }>(
+          `SELECT coalesce(max(extract(epoch FROM pg_catalog.clock_timestamp() - waitstart)) * 1000, 0)::float8 AS ms
+           FROM pg_locks WHERE NOT granted AND locktype = 'relation'`,
+        );
+        longestWaitMs = Math.max(longestWaitMs, row?.ms ?? 0);
+      }
+    })();
+    const traffic = (async () => {
+      let sends = 0;
+      while (!over) {
+        await sendNow(3);
+        await store.pushes.list(tenant.accountId, {}, { limit: 50, before: null });
+        sends++;
+      }
+      return sends;
+    })();
+    // The reader stays: five times the lock is not to be had.
+    expect(await partitions.retire(KEPT_DAYS)).toEqual({ partitions: [], unfinished: true });
+    over = true;
+    await watching;
+    expect(await traffic).toBeGreaterThan(0);
+    expect(longestWaitMs).toBeGreaterThan(0);
+    // 100 ms and what a busy machine adds.
+    expect(longestWaitMs).toBeLessThan(1_000);
+    await reader.query('COMMIT');
+    reader.release();
+    expect(await statuses(ended)).toEqual({ SENT: 10 });
+    await round();
+    expect(await statuses(ended)).toEqual({});
+    expect(await statuses(waiting)).toEqual({ SCHEDULED: 8 });
+  });
+
+  it('is left for later when somebody has changed it and not committed', async () => {
+    await prepare();
+    const writer = await store.db.pool.connect();
+    await writer.query('BEGIN');
+    await writer.query(`UPDATE push_notifications SET updated_at = now() WHERE operation_id = $1`, [
+      waiting,
+    ]);
+    expect(await partitions.retire(KEPT_DAYS)).toEqual({ partitions: [], unfinished: false });
+    await writer.query('ROLLBACK');
+    writer.release();
+    expect(await statuses(ended)).toEqual({ SENT: 10 });
+  });
+
+  it('is nobody else’s while one is at it', async () => {
+    await prepare();
+    const other = await store.db.pool.connect();
+    await other.query('BEGIN');
+    await other.query(`SELECT pg_advisory_xact_lock(hashtext('fanfare:rewrite-partitions'))`);
+    for (const call of [
+      [`start_push_rewrite(${KEPT_DAYS})`, null],
+      ['copy_push_rewrite()', false],
+      ['finish_push_rewrite()', false],
+    ] as const)
+      expect(await step(call[0])).toBe(call[1]);
+    await other.query('ROLLBACK');
+    other.release();
+  });
+});
+
+describe('rounds', () => {
+  it('are taken by one worker', async () => {
+    await store.db.query(`DELETE FROM sweep_state WHERE name = 'retention-round'`);
+    const takes = await Promise.all([1, 2, 3, 4].map(() => retention.takeRound(3_600_000)));
+    expect(takes.filter((mine) => mine)).toHaveLength(1);
+    await clocks.moveTo(clocks.movedMs() + 3_600_001);
+    expect(await retention.takeRound(3_600_000)).toBe(true);
+  });
+});
+
+describe('forgetOperations', () => {
+  it('goes on where it stopped, a bounded number at a time', async () => {
+    await startOver(3_000 * DAY_MS);
+    for (let n = 0; n < 7; n++) await sendNow(1);
+    const waits = await store.accept(tenant, 1, {
+      scheduledFor: new Date(Date.now() + 30 * DAY_MS),
+    });
+    await clocks.moveTo(3_010 * DAY_MS);
+    await partitions.ensure();
+    await partitions.retire(KEPT_DAYS);
+    const first = await retention.forgetOperations(KEPT_DAYS, null, 5);
+    expect(first).toMatchObject({ gone: 5 });
+    const second = await retention.forgetOperations(KEPT_DAYS, first.next, 5);
+    expect(second).toEqual({ gone: 2, next: null });
+    expect(await isThere(waits)).toBe(true);
+  });
+
+  it('leaves an operation whose pushes are still there, and one that somebody has in hand', async () => {
+    await startOver(4_000 * DAY_MS);
+    const there = await sendNow(2);
+    await clocks.moveTo(4_010 * DAY_MS);
+    await partitions.ensure();
+    expect(await retention.forgetOperations(KEPT_DAYS, null, 10)).toEqual({ gone: 0, next: null });
+    await partitions.retire(KEPT_DAYS);
+    const holder = await store.db.pool.connect();
+    await holder.query('BEGIN');
+    await holder.query('SELECT FROM operations WHERE id = $1 FOR NO KEY UPDATE', [there]);
+    expect(await retention.forgetOperations(KEPT_DAYS, null, 10)).toEqual({ gone: 0, next: null });
+    await holder.query('ROLLBACK');
+    holder.release();
+    expect(await retention.forgetOperations(KEPT_DAYS, null, 10)).toEqual({ gone: 1, next: null });
+  });
+});
