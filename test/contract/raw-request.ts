@@ -19,7 +19,7 @@ export class RawClient {
     const { hostname, port } = new URL(this.origin);
     return new Promise((resolve, reject) => {
       const bytes = body === undefined ? undefined : Buffer.from(body);
-    const length = bytes === undefined ? {} : { 'content-length': String(bytes.length) };
+      const length = bytes === undefined ? {} : { 'content-length': String(bytes.length) };
       const request = http.request(
         { hostname, port, method, path, headers: { ...headers, ...length }, agent: this.agent },
         (response) => {
