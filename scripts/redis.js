@@ -43,8 +43,9 @@ export async function startRedis({ command = 'redis-server', appendOnly = true }
       return redis.child?.pid;
     },
     kill9: () => redis.end('SIGKILL'),
-    restart: async () => {
+    restart: async ({ empty = false } = {}) => {
       await redis.end('SIGTERM');
+      if (empty) rmSync(join(dir, 'appendonlydir'), { recursive: true, force: true });
       await redis.start();
     },
     stop,

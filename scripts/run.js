@@ -13,6 +13,7 @@ const COMMANDS = {
   demo: () => import('./demo.js'),
   start: () => import('./start.js'),
   simulator: () => import('./simulator.js'),
+  chaos: () => import('../bench/chaos/main.js'),
   test: () => import('./test.js'),
   setup: () => Promise.resolve({ main: () => Promise.resolve() }),
 };

@@ -41,6 +41,7 @@ const GATES = [
     name: 'Types',
     commands: [
       [bin('typescript/bin/tsc'), '-p', 'tsconfig.json', '--noEmit'],
+      [bin('typescript/bin/tsc'), '-p', 'bench', '--noEmit'],
       [bin('typescript/bin/tsc'), '-p', 'scripts', '--noEmit'],
     ],
   },

@@ -69,8 +69,8 @@ export interface RunningRedis {
   readonly url: string;
   stop(): Promise<void>;
   kill9(): Promise<void>;
-  /** Starts it again on the same port and folder. */
-  restart(): Promise<void>;
+  /** Starts it again on the same port and folder; `empty`: without what its append-only file kept. */
+  restart(options?: { empty?: boolean }): Promise<void>;
 }
 
 export type ProcessName = 'api' | 'worker' | 'simulator';

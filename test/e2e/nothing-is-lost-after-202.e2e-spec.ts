@@ -136,6 +136,39 @@ describe.each(BACKENDS)('on %s, after 202 nothing is lost', (backend) => {
   });
 });
 
+describe.each(BACKENDS)('on %s with 100 pushes a job, after 202 nothing is lost', (backend) => {
+  it('when a worker is killed in mid-run, and every kind of answer comes back right', async () => {
+    const run = await begin(backend, {
+      env: { DELIVERY_JOB_SIZE: '100', WORKER_CONCURRENCY: '50' },
+    });
+    await run.startWorker();
+    const behaviours = ['ok', 'slow.50', 'internal.1', 'badtoken', 'refuse.1'];
+    // `internal` comes back after a back-off of up to 30 seconds: two of them are enough.
+    const sent = tokens(2_000).map((token, at) => {
+      const behaviour = behaviours[at % 5] ?? 'ok';
+      if (behaviour === 'internal.1' && at > 10) return token;
+      return behaviour === 'ok' ? token : `sim.${behaviour}.${at}`;
+    });
+    const operationId = await run.send(sent);
+    await run.until('a part is sent', async () => (await processed(run)) > 300);
+    await run.worker.kill9();
+    const operation = await run.settled(operationId, 90_000);
+    expect(operation.stats).toMatchObject({ sent: 1_600, failed: 400, queued: 0 });
+    const arrived = await run.arrived();
+    expect(
+      missing(
+        sent.filter((token) => !token.startsWith('sim.badtoken')),
+        arrived,
+      ),
+    ).toEqual([]);
+    const [lost] = await run.query(
+      'SELECT count(*)::int AS n FROM push_notifications WHERE unknown_count > 0',
+    );
+    const twice = [...arrived.values()].filter((count) => count > 1);
+    expect(twice.length).toBeLessThanOrEqual(lost.n);
+  }, 120_000);
+});
+
 describe('after 202 nothing is lost', () => {
   it('and nothing is doubled when two workers share the work', async () => {
     const run = await begin(MAIN_BACKEND);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Json } from '../../scripts/types.js';
 import { startTestGateway, type TestGateway } from '../support/gateway.js';
 
 /** Promises 2, 3 and 4, and each way that a push can end, through all processes. */
@@ -16,6 +17,9 @@ const pushesOf = async (operationId: string) =>
 
 const ledger = async (token: string) =>
   (await run.control('GET', `/ledger?token=${encodeURIComponent(token)}`)).entries;
+
+/** What arrived, as the phone would get it. */
+const bodyOf = ({ request }: Json): Json => JSON.parse(request.body);
 
 describe('a push', () => {
   it('is rendered for its recipient and shown so by the api', async () => {
@@ -87,7 +91,37 @@ describe('a push', () => {
     const { headers } = toApns.request;
     expect(headers['apns-collapse-id']).toBe(headers['apns-id']);
     expect(toApns.id).toBe(headers['apns-id']);
-    expect(JSON.stringify(toFcm.request.body)).toContain(toFcm.id);
+    const { android, apns, webpush } = bodyOf(toFcm).message;
+    expect(android.notification.tag).toBe(toFcm.id);
+    expect(apns.headers['apns-collapse-id']).toBe(toFcm.id);
+    expect(webpush.notification.tag).toBe(toFcm.id);
+  });
+
+  it('that the caller gave a collapse key carries that one', async () => {
+    const operationId = await run.send(['sim.ok.k1', 'sim.ok.k2'], { collapseKey: 'score' });
+    await run.settled(operationId);
+    const [toFcm] = await ledger('sim.ok.k1');
+    const [toApns] = await ledger('sim.ok.k2');
+    expect(toApns.request.headers['apns-collapse-id']).toBe('score');
+    expect(toApns.request.headers['apns-id']).toBe(toApns.id);
+    expect(bodyOf(toFcm).message.android.collapse_key).toBe('score');
+  });
+
+  it('of data alone carries its own id in its data, for the app to use', async () => {
+    const content = { data: { order: '7' } };
+    const operationId = await run.send(['sim.internal.1.d1', 'sim.ok.d2'], { content });
+    await run.settled(operationId, 60_000);
+    const ids = new Set<string>();
+    for (const entry of await ledger('sim.internal.1.d1')) {
+      const { data } = bodyOf(entry).message;
+      expect(data).toEqual({ order: '7', fanfareId: expect.any(String) });
+      ids.add(data.fanfareId);
+    }
+    // Of both tries the same.
+    expect(ids.size).toBe(1);
+    const [entry] = await ledger('sim.ok.d2');
+    const { headers } = entry.request;
+    expect(bodyOf(entry)).toMatchObject({ order: '7', fanfareId: headers['apns-id'] });
   });
 
   it('larger than the provider takes fails before it is sent, and the others go on', async () => {

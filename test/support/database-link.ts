@@ -9,6 +9,7 @@ export class DatabaseLink {
   private port = 0;
   private target: { host: string; port: number } = { host: '', port: 0 };
   private watched: { text: Buffer; resolve: () => void } | undefined;
+  private unanswered: { text: Buffer; resolve: () => void } | undefined;
 
   /** @returns the URL that goes over this wire. */
   async through(url: string): Promise<string> {
@@ -39,6 +40,16 @@ export class DatabaseLink {
     });
   }
 
+  /**
+   * The next request that holds `text` arrives, its answer does not: the connection breaks in its
+   * place. Resolves when the database has answered.
+   */
+  loseAnswerTo(text: string): Promise<void> {
+    return new Promise((resolve) => {
+      this.unanswered = { text: Buffer.from(text), resolve };
+    });
+  }
+
   async mend(): Promise<void> {
     this.budget = Infinity;
     this.server = net.createServer((near) => this.join(near));
@@ -63,8 +74,19 @@ export class DatabaseLink {
         to.destroy();
       });
     }
-    far.on('data', (chunk) => near.write(chunk));
-    near.on('data', (chunk) => this.forward(chunk, far));
+    let answered = (chunk: Buffer): void => void near.write(chunk);
+    far.on('data', (chunk) => answered(chunk));
+    near.on('data', (chunk) => {
+      const { unanswered } = this;
+      if (unanswered !== undefined && chunk.includes(unanswered.text)) {
+        this.unanswered = undefined;
+        answered = () => {
+          near.destroy();
+          unanswered.resolve();
+        };
+      }
+      this.forward(chunk, far);
+    });
   }
 
   private forward(chunk: Buffer, far: Socket): void {

@@ -23,6 +23,8 @@ export const environmentSchema = z.object({
   SIMULATOR_LEDGER_CAP: count.max(10_000_000).default(250_000),
   /** Of those, how many keep their headers and body. */
   SIMULATOR_LEDGER_BODIES: count.max(1_000_000).default(1_000),
+  /** Every request is appended to this file before its answer leaves; absent: none. */
+  SIMULATOR_LEDGER_FILE: z.string().min(1).optional(),
   LOG_LEVEL: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).default('info'),
   /** Stop when the process that started this one is gone. */
   EXIT_WITH_PARENT: z

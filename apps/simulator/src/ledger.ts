@@ -58,12 +58,15 @@ export class Ledger {
   constructor(
     private readonly cap = 250_000,
     bodies = 1_000,
+    /** Told of every entry before its answer leaves. */
+    private readonly onRecord: (entry: LedgerEntry) => void = () => undefined,
   ) {
     this.bodies = Math.min(bodies, cap);
   }
 
   /** Writes one request down. A request is accepted when it arrives, not when the answer leaves. */
   record(entry: LedgerEntry): void {
+    this.onRecord(entry);
     const index = this.total % this.cap;
     this.entries[index] = entry;
     if (this.total >= this.bodies) {

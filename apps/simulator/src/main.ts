@@ -18,6 +18,7 @@ try {
     controlPort: config.SIMULATOR_CONTROL_PORT,
     ledgerCap: config.SIMULATOR_LEDGER_CAP,
     ledgerBodies: config.SIMULATOR_LEDGER_BODIES,
+    ledgerFile: config.SIMULATOR_LEDGER_FILE,
   });
   onShutdown(() => simulator.stop(), {
     graceMs: STOP_GRACE_MS,

@@ -20,6 +20,7 @@ import type { Exchange } from './exchange.js';
 import { AccessTokens } from './google/access-tokens.js';
 import { Fcm } from './google/fcm.js';
 import { TokenEndpoint } from './google/token-endpoint.js';
+import { LedgerFile } from './ledger-file.js';
 import { Ledger } from './ledger.js';
 import { type ConnectionCounts, ProviderServer } from './provider-server.js';
 import { Stage } from './stage.js';
@@ -37,6 +38,8 @@ export interface SimulatorOptions {
   controlPort?: number;
   ledgerCap?: number;
   ledgerBodies?: number;
+  /** Every request is appended to this file before its answer leaves. */
+  ledgerFile?: string | undefined;
 }
 
 /** A running simulator. */
@@ -81,15 +84,22 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
   const temporary =
     options.dir === undefined ? await mkdtemp(join(tmpdir(), 'fanfare-simulator-')) : undefined;
   const closing: (() => Promise<void>)[] = [];
+  /** When no request can arrive any more. */
+  const last: (() => void)[] = [];
   const stop = async (): Promise<void> => {
     await Promise.all(closing.splice(0).map((close) => close()));
+    for (const close of last.splice(0)) close();
     if (temporary !== undefined) await rm(temporary, { recursive: true, force: true });
   };
 
   try {
     const credentials = await CredentialStore.open(temporary ?? options.dir ?? '');
     const identity = await issueServerCertificate(credentials.authority, publicHost);
-    const ledger = new Ledger(options.ledgerCap, options.ledgerBodies);
+    const file = options.ledgerFile === undefined ? undefined : new LedgerFile(options.ledgerFile);
+    if (file !== undefined) last.push(() => file.close());
+    const ledger = new Ledger(options.ledgerCap, options.ledgerBodies, (entry) =>
+      file?.append(entry),
+    );
 
     let behaviour = defaultBehaviour();
     const now = (): number => Date.now() / 1_000 + behaviour.clockOffsetSeconds;

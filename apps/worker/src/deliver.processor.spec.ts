@@ -23,6 +23,7 @@ const claimed = (over: Partial<ClaimedPush> = {}): ClaimedPush => ({
   firstAttemptAt: null,
   probing: false,
   expiresAt: new Date(now.getTime() + 3_600_000),
+  claimedAt: now,
   ...over,
 });
 
@@ -37,10 +38,13 @@ interface Given {
   paused?: boolean;
   /** What the monotonic clock says when the push is ready; the claim is good before 100. */
   readyAtMs?: number;
+  /** What the registration makes of the outcome. */
+  heed?: (outcome: Outcome) => Outcome;
 }
 
 async function deliver(given: Given = {}) {
   const committed: PushSettlement[] = [];
+  const retired: unknown[] = [];
   let sends = 0;
   const push = claimed(given.push);
   const claim: Claim = { state: 'claimed', push, sendBefore: 100 };
@@ -78,15 +82,21 @@ async function deliver(given: Given = {}) {
       clock: { now: () => now },
       random: () => 0.5,
       monotonicMs: () => given.readyAtMs ?? 0,
+      deadTokens: {
+        heed: (_, outcome) => Promise.resolve(given.heed?.(outcome) ?? outcome),
+        // After the commit: a retirement never comes before what the caller sees.
+        retire: ({ token }, { since }) => retired.push([token, since, committed.length]),
+      },
       logger: { warn: () => undefined },
     },
   );
-  const comeBackAt = await processor.deliver({ id: push.id }, dispatchedAt);
+  const comeBackAt = await processor.deliver(push.id, dispatchedAt);
   return {
     comeBackInMs: comeBackAt === undefined ? undefined : comeBackAt.getTime() - now.getTime(),
     settlement: committed[0],
     committed: committed.length,
     sends,
+    retired,
   };
 }
 
@@ -278,6 +288,26 @@ describe('DeliverProcessor', () => {
       countedAttempts: 0,
     });
     expect((await deliver({ push, prepared: { immediate: true } })).settlement?.to).toBe('SENT');
+  });
+
+  it('has a dead token retired, and no other', async () => {
+    const since = new Date(now.getTime() - 1_000);
+    const outcome: Outcome = {
+      kind: 'unregistered',
+      status: 410,
+      reason: 'Unregistered',
+      message: '',
+      since,
+    };
+    const { settlement, retired } = await deliver({ outcome });
+    expect(settlement?.errorCode).toBe(FAILURES.UNREGISTERED.code);
+    expect(retired).toEqual([['token', since, 1]]);
+    expect((await deliver()).retired).toEqual([]);
+
+    const heed = (said: Outcome): Outcome => ({ ...said, kind: 'invalid-token' }) as Outcome;
+    const young = await deliver({ outcome, heed });
+    expect(young.settlement?.errorCode).toBe(FAILURES.INVALID_TOKEN.code);
+    expect(young.retired).toEqual([]);
   });
 
   it('fails what waits for a deleted credential with a code of its own', async () => {

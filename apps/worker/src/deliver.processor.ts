@@ -1,6 +1,5 @@
-import { failed, released, timeIsUp, type Outcome, type Settlement } from '@app/domain';
+import { failed, released, timeIsUp, type Outcome, type Settlement, type Uuid } from '@app/domain';
 import type { NotClaimed } from '@app/persistence';
-import type { DeliverJob } from '@app/queue';
 import type { Claim, Claims } from './claims.js';
 import { Delivery, type DeliverOptions } from './delivery.js';
 import type { Prepared, Sender } from './sender.js';
@@ -33,25 +32,26 @@ export class DeliverProcessor {
   ) {}
 
   /**
-   * Does one job; throws for nothing that a push, a provider or the database did.
+   * Delivers one push; throws for nothing that a push, a provider or the database did.
    *
-   * @param dispatchedAt when the job was handed over.
-   * @returns when the job shall come back; nothing when it is over.
+   * @param dispatchedAt when it was handed over.
+   * @returns when it shall come back; nothing when it is over.
    */
-  async deliver(job: DeliverJob, dispatchedAt: Date): Promise<Date | undefined> {
-    const claim = await this.claim(job);
+  async deliver(id: Uuid, dispatchedAt: Date): Promise<Date | undefined> {
+    const claim = await this.claim(id);
     if (claim.state === 'over') return undefined;
     if (claim.state === 'wait') return this.in(claim.waitMs);
     const delivery = new Delivery(claim.push, dispatchedAt, this.options);
     const next = await this.attempt(claim, delivery);
     const { paused } = await this.settlements.commit(delivery.settlement(next));
+    if (next.retire !== null) this.options.deadTokens.retire(claim.push, next.retire);
     // Behind a pause it has no job: the end of the pause hands it over again.
     return next.to === 'QUEUED' && !paused ? this.in(next.dueInMs) : undefined;
   }
 
-  private async claim(job: DeliverJob): Promise<Claim | NotClaimed> {
+  private async claim(id: Uuid): Promise<Claim | NotClaimed> {
     try {
-      return await this.claims.take(job.id);
+      return await this.claims.take(id);
     } catch {
       // Whether the lease was taken is unknown: the job comes back and sees.
       return { state: 'wait', waitMs: FAULT_WAIT_MS };

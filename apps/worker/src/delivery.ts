@@ -12,6 +12,7 @@ import {
 } from '@app/domain';
 import type { ClaimedPush, PushSettlement } from '@app/persistence';
 import type { Logger } from '@app/platform';
+import type { DeadTokens } from './dead-tokens.js';
 
 export interface DeliverOptions {
   policy: RetryPolicy;
@@ -19,6 +20,7 @@ export interface DeliverOptions {
   random: Random;
   /** The clock that `Claim.sendBefore` is on. */
   monotonicMs: () => number;
+  deadTokens: Pick<DeadTokens, 'heed' | 'retire'>;
   logger: Pick<Logger, 'warn'>;
 }
 
@@ -77,7 +79,8 @@ export class Delivery {
       this.options.logger.warn({ err, pushNotificationId: this.push.id }, 'A send threw');
       return { kind: 'unknown', reason: 'internal', message: '' };
     });
-    return this.settle(outcome, at, this.options.monotonicMs() - startMs);
+    const latencyMs = this.options.monotonicMs() - startMs;
+    return this.settle(await this.options.deadTokens.heed(this.push, outcome), at, latencyMs);
   }
 
   settle(outcome: Outcome, at = this.options.clock.now(), latencyMs = 0): Settlement {

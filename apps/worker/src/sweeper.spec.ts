@@ -2,16 +2,26 @@ import { describe, expect, it } from '@jest/globals';
 import type { LostPush, SweepPass } from '@app/persistence';
 import { Sweeper, type SweepRule } from './sweeper.js';
 
-function make(given: {
+interface Given {
   remembered?: string | null;
   lost?: LostPush[];
   wrong?: number;
   locked?: boolean;
-}) {
+  /** The queue does not answer. */
+  away?: boolean;
+  expired?: number;
+  counters?: number;
+  parts?: number;
+}
+
+function make(given: Given) {
   const calls: string[] = [];
   const faults: [SweepRule, number][] = [];
   const requeued: LostPush[] = [];
-  let rewound = 0;
+  const warnings: string[] = [];
+  const cursors: (string | null)[] = [];
+  let work = 0;
+  let expired = 0;
   const note = <T>(name: string, answer: T) => {
     calls.push(name);
     return Promise.resolve(answer);
@@ -25,37 +35,64 @@ function make(given: {
     forgetKeys: () => note('forgetKeys', undefined),
     auditWindows: () => note('auditWindows', given.wrong ?? 0),
   };
+  const audited = (wrong = 0) => ({ next: `after-${calls.length}`, wrong, mended: wrong });
   const sweeper = new Sweeper(
     {
       pass: (work) =>
         given.locked === true ? Promise.resolve(null) : work(pass as unknown as SweepPass),
     },
     {
+      expire: (after) => {
+        cursors.push(after);
+        return note('expire', { next: `after-${calls.length}`, expired: given.expired ?? 0 });
+      },
+    },
+    {
+      counters: () => note('counters', audited(given.counters)),
+      parts: () => note('parts', audited(given.parts)),
+    },
+    {
       intervalMs: 1,
       lostAfterMs: 90_000,
-      epoch: () => Promise.resolve('epoch-2'),
+      retentionDays: 7,
+      retryWindowMs: 86_400_000,
+      epoch: () =>
+        given.away === true ? Promise.reject(new Error('Redis away')) : Promise.resolve('epoch-2'),
       requeue: (pushes) => {
         requeued.push(...pushes);
         return Promise.resolve();
       },
-      onRewound: () => rewound++,
+      onWork: () => work++,
+      onExpired: (pushes) => (expired += pushes),
       onFault: (rule, count) => faults.push([rule, count]),
-      logger: { info: () => undefined, warn: () => undefined },
+      logger: {
+        info: () => undefined,
+        warn: (_: unknown, message?: string) => void warnings.push(message ?? ''),
+      },
     },
   );
-  return { sweeper, calls, faults, requeued, rewound: () => rewound };
+  return {
+    sweeper,
+    calls,
+    faults,
+    requeued,
+    warnings,
+    cursors,
+    work: () => work,
+    expired: () => expired,
+  };
 }
 
 const lost: LostPush[] = [{ id: 'a', provider: 'FCM', lane: 'small' }];
 
 describe('Sweeper', () => {
   it('rewinds everything when the queue lost its memory', async () => {
-    const { sweeper, calls, faults, rewound } = make({ remembered: 'epoch-1', lost });
+    const { sweeper, calls, faults, work } = make({ remembered: 'epoch-1', lost });
     await sweeper.sweep();
     expect(calls).toContain('rewindAll');
     expect(calls).not.toContain('lostPushes');
     expect(faults).toEqual([['queue-lost', 1]]);
-    expect(rewound()).toBe(1);
+    expect(work()).toBe(1);
   });
 
   it('rewinds for a queue that it has not seen before, which is no fault', async () => {
@@ -66,7 +103,7 @@ describe('Sweeper', () => {
   });
 
   it('adds lost pushes again and counts them', async () => {
-    const { sweeper, requeued, faults, calls, rewound } = make({
+    const { sweeper, requeued, faults, calls, work } = make({
       remembered: 'epoch-2',
       lost,
       wrong: 1,
@@ -74,17 +111,55 @@ describe('Sweeper', () => {
     await sweeper.sweep();
     expect(requeued).toEqual(lost);
     expect(faults).toEqual([
-      ['push-lost', 1],
       ['window-wrong', 1],
+      ['push-lost', 1],
     ]);
     expect(calls).not.toContain('rewindAll');
-    expect(rewound()).toBe(0);
+    expect(work()).toBe(0);
+  });
+
+  it('goes on with what needs no queue while the queue is away, and says so once', async () => {
+    const { sweeper, calls, faults, warnings, requeued } = make({ away: true, lost, wrong: 1 });
+    await sweeper.sweep();
+    await sweeper.sweep();
+    expect(new Set(calls)).toEqual(
+      new Set([
+        ...['closeParts', 'forgetKeys', 'dropRegistrations'],
+        ...['auditWindows', 'expire', 'counters', 'parts'],
+      ]),
+    );
+    expect(calls.filter((name) => name === 'closeParts')).toHaveLength(2);
+    expect(requeued).toEqual([]);
+    expect(faults).toEqual([['window-wrong', 1]]);
+    expect(warnings).toEqual(['The queue is away, sweeping without it']);
+  });
+
+  it('ends what is over, look by look, and counts no fault', async () => {
+    const { sweeper, cursors, faults, work, expired } = make({ remembered: 'epoch-2', expired: 3 });
+    await sweeper.sweep();
+    await sweeper.sweep();
+    expect(cursors[0]).toBeNull();
+    expect(cursors[1]).toMatch(/^after-/);
+    expect([expired(), work(), faults]).toEqual([6, 2, []]);
+  });
+
+  it('mends counters and parts, which are faults', async () => {
+    const given = { remembered: 'epoch-2', counters: 2, parts: 1 };
+    const { sweeper, faults, work, warnings } = make(given);
+    await sweeper.sweep();
+    expect(faults).toEqual([
+      ['counter-wrong', 2],
+      ['part-wrong', 1],
+    ]);
+    expect(warnings).toHaveLength(2);
+    // The parts are to be dispatched.
+    expect(work()).toBe(1);
   });
 
   it('leaves a pass to the worker that is at it', async () => {
-    const { sweeper, calls, rewound } = make({ locked: true });
+    const { sweeper, calls, work } = make({ locked: true });
     await sweeper.sweep();
-    expect([calls, rewound()]).toEqual([[], 0]);
+    expect([calls, work()]).toEqual([[], 0]);
   });
 
   it('goes on by its timer after a pass that failed, until it is stopped', async () => {
@@ -99,12 +174,19 @@ describe('Sweeper', () => {
           return passes === 1 ? Promise.reject(new Error('database away')) : Promise.resolve(null);
         },
       },
+      { expire: () => Promise.resolve({ next: null, expired: 0 }) },
+      {
+        counters: () => Promise.resolve({ next: null, wrong: 0, mended: 0 }),
+        parts: () => Promise.resolve({ next: null, wrong: 0, mended: 0 }),
+      },
       {
         intervalMs: 1,
         lostAfterMs: 1,
+        retentionDays: 7,
+        retryWindowMs: 86_400_000,
         epoch: () => Promise.resolve('e'),
         requeue: () => Promise.resolve(),
-        onRewound: () => undefined,
+        onWork: () => undefined,
         logger: { info: () => undefined, warn: (fields: unknown) => void warnings.push(fields) },
       },
     );

@@ -40,6 +40,11 @@ export class WorkerMetrics {
     'Faults that the sweep found and repaired.',
     ['rule'],
   );
+  private readonly retired = this.metrics.counter(
+    'fanfare_retired_tokens_total',
+    'Devices dropped from their registration since their provider called the token dead.',
+    [],
+  );
   private readonly failing = this.metrics.gauge(
     'fanfare_settling_failing',
     '1 while settlements cannot be committed and no jobs are taken.',
@@ -76,6 +81,15 @@ export class WorkerMetrics {
 
   onHandedOver = (pushes: number): void => {
     this.handedOver.inc(pushes);
+  };
+
+  /** Ended by the sweep: a settlement that no worker made. */
+  onExpired = (pushes: number): void => {
+    this.settled.inc({ to: 'FAILED' }, pushes);
+  };
+
+  onRetired = (tokens: number): void => {
+    this.retired.inc({}, tokens);
   };
 
   onFault = (rule: SweepRule, count: number): void => {

@@ -2,11 +2,14 @@ import { defaultRetryPolicy, newId, systemClock } from '@app/domain';
 import {
   AdmissionRepository,
   ApnsTokenRepository,
+  AuditRepository,
   CredentialRepository,
   Database,
+  DeadTokenRepository,
   DeliveryRepository,
   DispatchListener,
   DispatchRepository,
+  ExpireRepository,
   PartitionRepository,
   RetentionRepository,
   ScheduleRepository,
@@ -23,6 +26,7 @@ import {
 import { Admission } from './admission.js';
 import { Claims } from './claims.js';
 import { Credentials } from './credentials.js';
+import { DeadTokens } from './dead-tokens.js';
 import { DeliverProcessor } from './deliver.processor.js';
 import { connectProviders } from './connect-providers.js';
 import { Dispatcher } from './dispatcher.js';
@@ -58,7 +62,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   const connection = await createQueueConnection(config.queue, logger);
   const box = new SecretBox(config.encryptionKeys);
   const deliveries = new DeliveryRepository(db);
-  const producer = new DeliveryProducer(connection);
+  const producer = new DeliveryProducer(connection, config.delivery.jobSize);
   const providers = await connectProviders(
     config.providers,
     new ApnsTokenRepository(db, box),
@@ -99,6 +103,10 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     },
     logger,
   });
+  const deadTokens = new DeadTokens(new DeadTokenRepository(db), {
+    onRetired: metrics.onRetired,
+    logger,
+  });
   const processor = new DeliverProcessor(
     new Claims(
       deliveries,
@@ -124,12 +132,14 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       clock: systemClock,
       random: Math.random,
       monotonicMs,
+      deadTokens,
       logger,
     },
   );
   const consumers = QUEUES.map((queue) =>
-    createDeliveryConsumer(connection, queue, (job, at) => processor.deliver(job, at), {
-      concurrency: config.delivery.concurrency,
+    createDeliveryConsumer(connection, queue, (id, at) => processor.deliver(id, at), {
+      concurrency: jobsInHand(config.delivery),
+      requeue: (deliveries) => producer.enqueue(queue, deliveries, config.dispatch.timeoutMs),
       lockMs: config.queue.jobLockMs,
       stalledIntervalMs: config.queue.stalledIntervalMs,
       logger,
@@ -137,14 +147,26 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   );
   const partitions = new PartitionRepository(db);
   await partitions.ensure();
-  const sweeper = new Sweeper(new SweepRepository(db), {
-    ...config.sweep,
-    epoch: () => connection.epoch(),
-    requeue: (lost) => enqueue(lost.map((push) => ({ ...push, delayMs: 0 }))),
-    onRewound: () => dispatcher.wake(),
-    onFault: metrics.onFault,
-    logger,
-  });
+  const sweeper = new Sweeper(
+    new SweepRepository(db),
+    new ExpireRepository(db),
+    new AuditRepository(db),
+    {
+      ...config.sweep,
+      retentionDays: config.retentionDays,
+      retryWindowMs: config.delivery.retryWindowMs,
+      epoch: () => connection.epoch(),
+      requeue: async (lost) => {
+        const { timeoutMs } = config.dispatch;
+        await Promise.all(QUEUES.map((queue) => producer.forgetEnded(queue, timeoutMs)));
+        await enqueue(lost.map((push) => ({ ...push, delayMs: 0 })));
+      },
+      onWork: () => dispatcher.wake(),
+      onExpired: metrics.onExpired,
+      onFault: metrics.onFault,
+      logger,
+    },
+  );
   const retention = new Retention(partitions, new RetentionRepository(db), {
     retentionDays: config.retentionDays,
     logger,
@@ -186,9 +208,15 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       ]);
       await Promise.all(consumers.map((consumer) => consumer.close()));
       await settlements.drain();
+      await deadTokens.stop();
       await Promise.all([providers.FCM.close(), providers.APN.close()]);
       await connection.close();
       await Promise.all([db.close(), metricsServer.close()]);
     },
   };
+}
+
+/** A job of several ends with its slowest push: twice as many keep the slots busy. */
+function jobsInHand({ concurrency, jobSize }: Config['delivery']): number {
+  return jobSize === 1 ? concurrency : Math.ceil((2 * concurrency) / jobSize);
 }

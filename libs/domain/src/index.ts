@@ -10,5 +10,6 @@ export * from './ids.js';
 export * from './operation.js';
 export * from './push-notification.js';
 export * from './settle.js';
+export * from './dead-token.js';
 export * from './user.js';
 export * from './transitions.js';

@@ -45,7 +45,7 @@ describe('docs/states.md', () => {
       released: released(1),
     };
     const rows = rowsOf('A push notification').map(([name, move]) => `${name} ${move}`);
-    const commanded = ['begun', 'canceled', 'redriven'] as const;
+    const commanded = ['begun', 'canceled', 'expired', 'redriven'] as const;
     expect(rows).toEqual([
       ...Object.entries(transitions).map(([name, { to }]) => `\`${name}\` QUEUED → ${to}`),
       ...commanded.map((name) => `\`${name}\` ${moves[name].from.join(', ')} → ${moves[name].to}`),

@@ -15,5 +15,8 @@ export const begun = { from: ['SCHEDULED'], to: 'QUEUED' } as const satisfies Mo
 /** The caller takes back what nobody is sending right now. */
 export const canceled = { from: ['SCHEDULED', 'QUEUED'], to: 'CANCELED' } as const satisfies Move;
 
+/** The time of a push is over that nobody tries: it waits behind a pause, or its queue is away. */
+export const expired = { from: ['QUEUED'], to: 'FAILED' } as const satisfies Move;
+
 /** The caller has a failed push sent again, as the same resource and with fresh attempts. */
 export const redriven = { from: ['FAILED'], to: 'QUEUED' } as const satisfies Move;

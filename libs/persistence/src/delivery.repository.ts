@@ -32,6 +32,8 @@ export interface ClaimedPush {
   expiresAt: Date;
   /** Its credential is paused, and this push tries whether it works again. */
   probing: boolean;
+  /** By the database's clock, cut to the millisecond: no attempt of this claim began earlier. */
+  claimedAt: Date;
 }
 
 /** Why a push was not claimed. */
@@ -91,6 +93,7 @@ interface ClaimRow {
   first_attempt_at: Date | null;
   expires_at: Date;
   probing: boolean;
+  claimed_at: Date;
 }
 
 const IS_BLAMED = BLAMING_RESETS.map((reason) => `@.reason == "${reason}"`).join(' || ');
@@ -108,7 +111,7 @@ WHERE id = ANY($1::uuid[]) AND status = 'QUEUED' AND due_at <= now()
   AND (lease_until IS NULL OR lease_until < now())
   AND (credential_id <> ALL (${PAUSED}) OR id = ANY (${PROBES}))
 RETURNING id, account_id, operation_id, provider, credential_id, token, variables, lease, lease_lost,
-  attempt_count, unknown_count, first_attempt_at, expires_at,
+  attempt_count, unknown_count, first_attempt_at, expires_at, now() AS claimed_at,
   (unknown_count > 0 AND jsonb_path_exists(attempts, '$[*] ? (${IS_BLAMED})')) AS was_blamed,
   id = ANY (${PROBES}) AS probing`;
 
@@ -339,5 +342,6 @@ function toClaimedPush(row: ClaimRow): ClaimedPush {
     firstAttemptAt: row.first_attempt_at,
     expiresAt: row.expires_at,
     probing: row.probing,
+    claimedAt: row.claimed_at,
   };
 }

@@ -177,13 +177,40 @@ describe('sweep', () => {
     expect((await lost())?.map(({ id }) => id)).toEqual(ids);
   });
 
-  it('never hands over more than a window, even when a rewind let the count fall below zero', async () => {
+  it('counts what was on the wire during a rewind neither twice nor never', async () => {
     await store.accept(tenant, 100);
     const first = await take('small', 500);
     const claims = await store.claim(first.ids.slice(0, 20));
     await store.sweeps.pass((pass) => pass.rewindAll());
-    await store.deliveries.settle(claims.map((claim) => settlementOf(claim)));
-    expect(await store.outstanding(tenant.fcm)).toBe(-20);
+    const settle = (from: number, to: number) =>
+      store.deliveries.settle(claims.slice(from, to).map((claim) => settlementOf(claim)));
+    // Ended before dispatch came by again: counted no more.
+    await settle(0, 10);
+    expect(await store.outstanding(tenant.fcm)).toBe(0);
+    // Passed again while still on the wire: counted, and counted off when it ends.
+    await take('small', 500);
+    await settle(10, 20);
+    expect(await store.sweeps.pass((pass) => pass.auditWindows())).toBe(0);
+  });
+
+  it('takes back by a rewind what it rewinds, and nothing else that is counted', async () => {
+    await store.accept(tenant, 4);
+    await take('small', 10);
+    // What another dispatcher has handed over of an operation that was accepted meanwhile.
+    await store.db.query(
+      'UPDATE credential_windows SET outstanding = outstanding + 3 WHERE credential_id = $1',
+      [tenant.fcm],
+    );
+    await store.sweeps.pass((pass) => pass.rewindAll());
+    expect(await store.outstanding(tenant.fcm)).toBe(3);
+  });
+
+  it('never hands over more than a window, even when the count is below zero', async () => {
+    await store.accept(tenant, 100);
+    await store.db.query(
+      'UPDATE credential_windows SET outstanding = -20 WHERE credential_id = $1',
+      [tenant.fcm],
+    );
     expect((await take('small', 500)).ids).toHaveLength(50);
   });
 

@@ -7,9 +7,11 @@ export {
   type SignedToken,
 } from './apns-token.repository.js';
 export { AppRepository } from './app.repository.js';
+export { AuditRepository, type Audit } from './audit.repository.js';
 export { CancelRepository } from './cancel.repository.js';
 export { CredentialRepository, type OpenedCredential } from './credential.repository.js';
 export { Database, type DatabaseOptions } from './database.js';
+export { DeadTokenRepository, type DeadToken, type SentToken } from './dead-token.repository.js';
 export {
   DeliveryRepository,
   isBadRow,
@@ -30,6 +32,7 @@ export {
   type Turn,
 } from './dispatch.repository.js';
 export { countPushes, type DeviceCounts, type Expansion } from './expansion.js';
+export { ExpireRepository, type ExpireOptions, type Expiry } from './expire.repository.js';
 export { OperationRepository } from './operation.repository.js';
 export { PartitionRepository, type Retired } from './partition.repository.js';
 export * from './ports.js';

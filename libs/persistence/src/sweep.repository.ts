@@ -1,8 +1,35 @@
 import type { ProviderKind, Uuid } from '@app/domain';
 import type { PoolClient } from 'pg';
+import { changeWindows } from './credential-windows.js';
 import type { Database } from './database.js';
 import type { DispatchLane } from './dispatch.repository.js';
 import { KEPT_HOURS } from './idempotency.js';
+import { LOCK_PARTS } from './locks.js';
+
+interface Rewound {
+  parts: number;
+  /** Change of `outstanding` by credential; null when there is none. */
+  windows: Record<Uuid, number> | null;
+}
+
+/**
+ * $1 locked operations, with their parts. What dispatch had counted is counted no more; the operations are
+ * marked, so that what is on the wire at this moment is not counted off a second time when it ends.
+ */
+const REWIND = `
+WITH counted AS (
+  SELECT q.credential_id, count(*)::int AS n FROM operation_parts q JOIN push_notifications p
+    ON p.operation_id = q.operation_id AND p.provider = q.provider AND p.status = 'QUEUED'
+    AND p.id > q.operation_id AND p.id <= q.dispatched_through
+  WHERE q.operation_id = ANY($1::uuid[]) GROUP BY q.credential_id
+), rewound AS (
+  UPDATE operation_parts SET dispatched_through = NULL, pending = true, open = false
+  WHERE operation_id = ANY($1::uuid[]) RETURNING true
+), marked AS (
+  UPDATE operations SET rewound = true WHERE id = ANY($1::uuid[]) AND NOT rewound
+)
+SELECT (SELECT count(*) FROM rewound)::int AS parts,
+  (SELECT jsonb_object_agg(credential_id, -n) FROM counted) AS windows`;
 
 /** A push whose job seems to be lost: it is added again under its own id. */
 export interface LostPush {
@@ -36,18 +63,16 @@ export class SweepPass {
    * again. Claims and equal job ids make what is added twice harmless.
    */
   async rewindAll(): Promise<number> {
-    const { rowCount } = await this.client.query(
-      `UPDATE operation_parts p SET dispatched_through = NULL, pending = true, open = false
-       FROM operations o WHERE o.id = p.operation_id AND o.status = 'PROCESSING'`,
+    const { rows } = await this.client.query<{ id: Uuid }>(
+      `SELECT id FROM operations WHERE status = 'PROCESSING' ORDER BY id FOR NO KEY UPDATE`,
     );
-    await this.client.query(
-      `WITH locked AS (
-         SELECT credential_id FROM credential_windows WHERE outstanding <> 0
-         ORDER BY credential_id FOR NO KEY UPDATE)
-       UPDATE credential_windows w SET outstanding = 0
-       FROM locked WHERE w.credential_id = locked.credential_id`,
-    );
-    return rowCount ?? 0;
+    const ids = rows.map(({ id }) => id);
+    await this.client.query(LOCK_PARTS, [ids]);
+    // A statement of its own: it sees what was committed until the locks were ours.
+    const { rows: rewound } = await this.client.query<Rewound>(REWIND, [ids]);
+    const [{ parts, windows } = { parts: 0, windows: null }] = rewound;
+    await changeWindows(this.client, new Map(Object.entries(windows ?? {})));
+    return parts;
   }
 
   /**
@@ -61,9 +86,12 @@ export class SweepPass {
          WHERE o.status IN ('COMPLETED', 'CANCELED')
            AND o.id IN (SELECT operation_id FROM operation_parts WHERE open)
          LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+       ), parts AS MATERIALIZED (
+         SELECT q.operation_id, q.provider FROM operation_parts q JOIN ended ON q.operation_id = ended.id
+         WHERE q.open ORDER BY q.credential_id, q.operation_id FOR UPDATE OF q
        )
        UPDATE operation_parts q SET open = false, pending = false
-       FROM ended WHERE q.operation_id = ended.id AND q.open`,
+       FROM parts p WHERE q.operation_id = p.operation_id AND q.provider = p.provider`,
       [limit],
     );
   }
@@ -80,7 +108,8 @@ export class SweepPass {
 
   /**
    * Pushes that are due for longer than `lostAfterMs`, whose part was handed over so long ago, and
-   * that nobody holds: their job is lost. One account after another, ≤ `limit`.
+   * that nobody holds: their job is lost. Behind a pause nothing has a job. One account after another,
+   * ≤ `limit`.
    */
   async lostPushes(lostAfterMs: number, limit: number): Promise<LostPush[]> {
     const { rows } = await this.client.query<LostPush>(
@@ -93,7 +122,9 @@ export class SweepPass {
              AND due_at < now() - make_interval(secs => $1)
              AND (lease_until IS NULL OR lease_until < now())
            ORDER BY id LIMIT $2) n
-         WHERE q.open AND q.dispatched_at < now() - make_interval(secs => $1)) lost
+         WHERE q.open AND q.dispatched_at < now() - make_interval(secs => $1)
+           AND q.credential_id NOT IN (
+             SELECT credential_id FROM credential_windows WHERE paused_until IS NOT NULL)) lost
        ORDER BY turn LIMIT $2`,
       [lostAfterMs / 1000, limit],
     );

@@ -4,9 +4,11 @@ import { AccountRepository } from './account.repository.js';
 import { AdmissionRepository } from './admission.repository.js';
 import { ApiKeyRepository } from './api-key.repository.js';
 import { AppRepository } from './app.repository.js';
+import { AuditRepository } from './audit.repository.js';
 import { CancelRepository } from './cancel.repository.js';
 import { CredentialRepository } from './credential.repository.js';
 import { Database } from './database.js';
+import { DeadTokenRepository } from './dead-token.repository.js';
 import {
   DeliveryRepository,
   type ClaimedPush,
@@ -14,6 +16,7 @@ import {
 } from './delivery.repository.js';
 import { DeviceRepository } from './device.repository.js';
 import { DispatchRepository, type Dispatch, type DispatchLane } from './dispatch.repository.js';
+import { ExpireRepository } from './expire.repository.js';
 import { OperationRepository } from './operation.repository.js';
 import { OperationErrorsRepository } from './operation-errors.repository.js';
 import { PushNotificationRepository } from './push-notification.repository.js';
@@ -32,6 +35,7 @@ export class Store {
   readonly apiKeys: ApiKeyRepository;
   readonly credentials: CredentialRepository;
   readonly devices: DeviceRepository;
+  readonly deadTokens: DeadTokenRepository;
   readonly users: UserRepository;
   readonly operations: OperationRepository;
   readonly pushes: PushNotificationRepository;
@@ -39,6 +43,8 @@ export class Store {
   readonly dispatches: DispatchRepository;
   readonly sweeps: SweepRepository;
   readonly admissions: AdmissionRepository;
+  readonly expiries: ExpireRepository;
+  readonly audits: AuditRepository;
   readonly cancels: CancelRepository;
   readonly redrives: RedriveRepository;
   readonly schedules: ScheduleRepository;
@@ -52,6 +58,7 @@ export class Store {
     this.apps = new AppRepository(this.db);
     this.apiKeys = new ApiKeyRepository(this.db);
     this.devices = new DeviceRepository(this.db);
+    this.deadTokens = new DeadTokenRepository(this.db);
     this.users = new UserRepository(this.db);
     this.operations = new OperationRepository(this.db);
     this.pushes = new PushNotificationRepository(this.db);
@@ -59,6 +66,8 @@ export class Store {
     this.dispatches = new DispatchRepository(this.db);
     this.sweeps = new SweepRepository(this.db);
     this.admissions = new AdmissionRepository(this.db);
+    this.expiries = new ExpireRepository(this.db);
+    this.audits = new AuditRepository(this.db);
     this.cancels = new CancelRepository(this.db);
     this.redrives = new RedriveRepository(this.db);
     this.schedules = new ScheduleRepository(this.db);

@@ -365,6 +365,18 @@ export const environment = z.object({
     1,
     5_000,
   ),
+  DELIVERY_JOB_SIZE: integer(
+    {
+      section: 'Delivery',
+      description:
+        'Pushes that one job of the queue carries. More than 1 costs the queue less and keeps every ' +
+        'promise; an operator then no longer sees each waiting push as a job of its own.',
+      default: '1',
+      unit: 'pushes',
+    },
+    1,
+    100,
+  ),
   RETRY_WINDOW_HOURS: integer(
     {
       section: 'Delivery',

@@ -61,6 +61,8 @@ export interface Config {
     unknownOutcomes: 'at-least-once' | 'at-most-once';
     leaseMs: number;
     leaseMarginMs: number;
+    /** Most pushes that one job carries. */
+    jobSize: number;
     /** First pause of a refused credential. */
     refusedPauseMs: number;
   };
@@ -268,6 +270,7 @@ function shape(values: Environment, env: Env): Config {
       unknownOutcomes: values.UNKNOWN_OUTCOMES,
       leaseMs: values.LEASE_MS,
       leaseMarginMs: values.LEASE_MARGIN_MS,
+      jobSize: values.DELIVERY_JOB_SIZE,
       refusedPauseMs: values.REFUSED_PAUSE_MS,
     },
     dispatch: {

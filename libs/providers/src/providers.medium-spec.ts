@@ -207,6 +207,24 @@ describe('APNs', () => {
     expect(simulator.ledger.find({ token: 'sim.expiredjwt' })).toHaveLength(1);
   });
 
+  it('keeps the token that Apple says came too early, and waits a minute', async () => {
+    const credential = await apnCredential();
+    await providers.APN.send(credential, to('x'));
+    ahead = 30 * MINUTE;
+    expect(await providers.APN.send(credential, to('sim.quota.x'))).toMatchObject({
+      kind: 'retry',
+      scope: 'credential',
+      reason: 'TooManyProviderTokenUpdates',
+      afterMs: MINUTE,
+    });
+    await providers.APN.send(credential, to('x'));
+    const bearers = ['x', 'sim.quota.x'].flatMap((token) =>
+      simulator.ledger.find({ token }).map(({ request }) => request?.headers['authorization']),
+    );
+    expect(bearers).toHaveLength(3);
+    expect(new Set(bearers).size).toBe(1);
+  });
+
   it.each(['sim.answer.503.Shutdown', 'sim.answer.400.IdleTimeout'])(
     'leaves the connection that answered %s',
     async (token) => {

@@ -3,7 +3,7 @@ import { expect, it } from '@jest/globals';
 import type { Outcome } from '@app/domain';
 import { startSimulator } from '../../../apps/simulator/src/simulator.js';
 import type { Simulator } from '../../../apps/simulator/src/simulator.js';
-import { heldBytes } from '../test/pools.js';
+import { heldBytes } from '../test/leaks.js';
 import { push } from '../test/push.js';
 import { parseApnCredential, parseFcmCredential } from './checks.js';
 import { createProviders } from './index.js';

@@ -1,11 +1,10 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { Exchange } from '../src/http2/exchange.js';
 import type { FlightLimit } from '../src/http2/flight-limit.js';
 import { poolDefaults } from '../src/http2/pool-options.js';
 import type { PoolOptions } from '../src/http2/pool-options.js';
 import { SessionPool } from '../src/http2/session-pool.js';
 import { Ticker } from '../src/http2/ticker.js';
+import { shallGo } from './leaks.js';
 
 /** Where a pool of a test goes. */
 export type Peer = Pick<PoolOptions, 'origin' | 'secureContext'>;
@@ -14,6 +13,7 @@ export type Peer = Pick<PoolOptions, 'origin' | 'secureContext'>;
 export class Pools {
   private readonly ticker = new Ticker(10);
   private readonly all: SessionPool[] = [];
+  private pending = 0;
 
   open(peer: Peer, options: Partial<PoolOptions> = {}, everybody?: FlightLimit): SessionPool {
     const { origin, secureContext } = peer;
@@ -36,13 +36,28 @@ export class Pools {
       everybody,
     );
     this.all.push(pool);
+    const request = pool.request.bind(pool);
+    pool.request = (...args) => {
+      this.pending += 1;
+      // A flight has its headers, and an answer its session: who keeps either keeps these.
+      shallGo(args[0]);
+      return request(...args)
+        .then((exchange) => {
+          if (exchange.kind === 'answered') shallGo(exchange.connection);
+          return exchange;
+        })
+        .finally(() => (this.pending -= 1));
+    };
     return pool;
   }
 
   /** Closes them. @returns what is left: all zero and false when nothing leaked. */
-  async close(): Promise<{ sessions: number; inFlight: number; waiting: number; timer: boolean }> {
+  async close(): Promise<typeof NOTHING_LEFT> {
     await Promise.all(this.all.map((pool) => pool.close()));
-    const left = { sessions: 0, inFlight: 0, waiting: 0, timer: this.ticker.running };
+    // Whoever has an answer hears of it before this.
+    await new Promise((resolve) => setImmediate(resolve));
+    const { pending } = this;
+    const left = { sessions: 0, inFlight: 0, waiting: 0, pending, timer: this.ticker.running };
     for (const pool of this.all) {
       const { sessions, inFlight, waiting } = pool.stats();
       left.sessions += sessions;
@@ -53,7 +68,8 @@ export class Pools {
   }
 }
 
-export const NOTHING_LEFT = { sessions: 0, inFlight: 0, waiting: 0, timer: false };
+/** `pending`: promises of requests. */
+export const NOTHING_LEFT = { sessions: 0, inFlight: 0, waiting: 0, pending: 0, timer: false };
 
 export function post(
   pool: SessionPool,
@@ -87,17 +103,4 @@ export async function heal(pool: SessionPool): Promise<number> {
     const waitMs = exchange.kind === 'not-sent' ? exchange.afterMs : 0;
     await new Promise((resolve) => setTimeout(resolve, waitMs));
   }
-}
-
-/** Bytes that are really held: heap and buffers, after a full collection. */
-export async function heldBytes(): Promise<number> {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  // Twice, with the loop turning between: what a finished handle held goes with the second.
-  for (let i = 0; i < 2; i += 1) {
-    await new Promise((resolve) => setImmediate(resolve));
-    collect();
-  }
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }

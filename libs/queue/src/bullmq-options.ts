@@ -10,10 +10,14 @@ export const EVENTS_KEPT = 100;
  * No job is kept when it ends, however it ends: BullMQ silently drops an add under the id of a job
  * that it still has, and a push must be able to come back.
  */
-export function jobOptions({ id, lane, delayMs }: DeliveryToEnqueue): JobsOptions {
+export function jobOptions({
+  id,
+  lane,
+  delayMs,
+}: Omit<DeliveryToEnqueue, 'id'> & { id?: string }): JobsOptions {
   const priority = LANE_PRIORITY[lane];
   return {
-    jobId: id,
+    ...(id === undefined ? {} : { jobId: id }),
     attempts: 1,
     removeOnComplete: true,
     removeOnFail: true,

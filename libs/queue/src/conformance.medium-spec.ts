@@ -109,10 +109,10 @@ class Seen {
 
   /** @param then what the processor answers; nothing = the job is over. */
   processor(then: DeliveryProcessor = () => Promise.resolve(undefined)): DeliveryProcessor {
-    return (job, addedAt) => {
-      this.ids.push(job.id);
+    return (id, addedAt) => {
+      this.ids.push(id);
       for (const { count, resolve } of this.waiting) if (this.ids.length >= count) resolve();
-      return then(job, addedAt);
+      return then(id, addedAt);
     };
   }
 
@@ -187,9 +187,12 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
       logger?: Logger;
       lockMs?: number;
       stalledIntervalMs?: number;
+      requeue?: (deliveries: readonly DeliveryToEnqueue[]) => Promise<void>;
     } = {},
   ): DeliveryConsumer {
-    const consumer = createDeliveryConsumer(connection, options.queue ?? DELIVER_FCM, processor, {
+    const queue = options.queue ?? DELIVER_FCM;
+    const consumer = createDeliveryConsumer(connection, queue, processor, {
+      requeue: options.requeue ?? ((deliveries) => producer.enqueue(queue, deliveries, TIMEOUT_MS)),
       concurrency: options.concurrency ?? 10,
       lockMs: options.lockMs ?? LOCK_MS,
       stalledIntervalMs: options.stalledIntervalMs ?? STALLED_MS,
@@ -208,6 +211,82 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     await consumer.close();
     expect(seen.ids.toSorted()).toEqual(idsOf(deliveries).toSorted());
     expect(await count()).toEqual(NOTHING);
+  });
+
+  describe('with several pushes a job', () => {
+    const several = () => new DeliveryProducer(connection, 10);
+
+    it('gives each push to one processor, in few jobs, and keeps nothing', async () => {
+      const deliveries = [...jobs(25), ...jobs(12, { lane: 'bulk' }), ...jobs(1, { delayMs: 50 })];
+      await several().enqueue(DELIVER_FCM, deliveries, TIMEOUT_MS);
+      // Three of small ones, two of bulk, one of its own for what is not due yet.
+      expect(await count()).toMatchObject({ waiting: 5, delayed: 1 });
+      const seen = new Seen();
+      const consumer = consume(seen.processor());
+      await seen.until(38);
+      await consumer.close();
+      expect(seen.ids.toSorted()).toEqual(idsOf(deliveries).toSorted());
+      expect(await count()).toEqual(NOTHING);
+    });
+
+    it('gives one that comes back a job of its own, in its lane', async () => {
+      const deliveries = jobs(10, { lane: 'bulk' });
+      const last = deliveries.at(-1)?.id ?? '';
+      const seen = new Seen();
+      const requeued: DeliveryToEnqueue[] = [];
+      consume(
+        seen.processor((id) =>
+          Promise.resolve(
+            id === last && requeued.length === 0 ? new Date(Date.now() + 100) : undefined,
+          ),
+        ),
+        {
+          requeue: async (back) => {
+            requeued.push(...back);
+            await producer.enqueue(DELIVER_FCM, back, TIMEOUT_MS);
+          },
+        },
+      );
+      await several().enqueue(DELIVER_FCM, deliveries, TIMEOUT_MS);
+      expect((await seen.until(11)).at(-1)).toBe(last);
+      expect(requeued).toEqual([{ id: last, lane: 'bulk', delayMs: expect.any(Number) }]);
+    });
+
+    it('lets one that fails take no other with it', async () => {
+      const deliveries = jobs(3);
+      const seen = new Seen();
+      const consumer = consume(
+        seen.processor((id) =>
+          id === deliveries[1]?.id
+            ? Promise.reject(new Error('a fault'))
+            : Promise.resolve(undefined),
+        ),
+      );
+      await several().enqueue(DELIVER_FCM, deliveries, TIMEOUT_MS);
+      await seen.until(3);
+      await consumer.close();
+      expect(await count()).toEqual(NOTHING);
+    });
+
+    it('comes back whole when the queue does not take what is left', async () => {
+      const deliveries = jobs(2);
+      const seen = new Seen();
+      let refused = 0;
+      consume(
+        seen.processor(() =>
+          Promise.resolve(seen.ids.length <= 2 ? new Date(Date.now() + 60_000) : undefined),
+        ),
+        {
+          requeue: async () => {
+            refused++;
+            throw new QueueUnavailable('away');
+          },
+        },
+      );
+      await several().enqueue(DELIVER_FCM, deliveries, TIMEOUT_MS);
+      expect((await seen.until(4)).slice(2).toSorted()).toEqual(idsOf(deliveries).toSorted());
+      expect(refused).toBe(1);
+    });
   });
 
   it('says when a job was handed over, also when it comes back', async () => {
@@ -377,6 +456,28 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     expect((await seen.until(4)).toSorted()).toEqual(
       idsOf([...deliveries, ...deliveries]).toSorted(),
     );
+  });
+
+  it('forgets an ended job that somebody kept: it blocks its id until then', async () => {
+    const [one] = jobs(1) as [DeliveryToEnqueue];
+    const planted = { name: 'deliver', data: { id: one.id } };
+    await connection
+      .queue(DELIVER_FCM)
+      .addBulk([{ ...planted, opts: { jobId: one.id, attempts: 1 } }]);
+    const broken = consume(() => Promise.reject(new Error('a bug')));
+    while ((await count()).failed < 1);
+    await broken.close();
+    await add([one]);
+    expect(await count()).toEqual({ ...NOTHING, failed: 1 });
+
+    expect(await producer.forgetEnded(DELIVER_FCM, TIMEOUT_MS)).toBe(1);
+    expect(await producer.forgetEnded(DELIVER_FCM, TIMEOUT_MS)).toBe(0);
+    const seen = new Seen();
+    const consumer = consume(seen.processor());
+    await add([one]);
+    expect(await seen.until(1)).toEqual([one.id]);
+    await consumer.close();
+    expect(await count()).toEqual(NOTHING);
   });
 
   it('starts nothing while paused, lets running processors go on, and resumes', async () => {

@@ -5,7 +5,10 @@ import type { DeliverJob, QueueName } from './jobs.js';
 export type QueueConfig = Pick<Config['queue'], 'redisUrl' | 'databaseUrl' | 'prefix' | 'poolSize'>;
 
 /** The part of BullMQ's Queue that is the same on both backends. */
-export type DeliveryQueue = Pick<Queue<DeliverJob, void>, 'addBulk' | 'getJobCounts' | 'close'>;
+export type DeliveryQueue = Pick<
+  Queue<DeliverJob, void>,
+  'addBulk' | 'clean' | 'getJobCounts' | 'close'
+>;
 
 /** The part of BullMQ's Worker that is the same on both backends. */
 export type DeliveryWorker = Pick<

@@ -3,22 +3,25 @@ import { DelayedError } from 'bullmq';
 import type { Job } from 'bullmq';
 import type { DeliveryWorker, DeliveryWorkerOptions, QueueConnection } from './connection.js';
 import { ErrorLog } from './error-log.js';
-import type { DeliverJob, QueueName } from './jobs.js';
+import { LANE_PRIORITY } from './jobs.js';
+import type { DeliverJob, DeliveryToEnqueue, Lane, QueueName } from './jobs.js';
 
 /**
- * Does what a job asks for; `addedAt` is when it was handed over. Answers the instant at which the job shall come back, or nothing when
- * it is over. When it throws, the job is over too and leaves nothing in the queue: whatever the
- * push still needs must come from PostgreSQL.
+ * Delivers one push; `addedAt` is when it was handed over. Answers the instant at which it shall come
+ * back, or nothing when it is over. When it throws, the job is over too and leaves nothing in the
+ * queue: whatever the push still needs must come from PostgreSQL.
  */
-export type DeliveryProcessor = (job: DeliverJob, addedAt: Date) => Promise<Date | undefined>;
+export type DeliveryProcessor = (id: string, addedAt: Date) => Promise<Date | undefined>;
 
 export interface DeliveryConsumerOptions extends Omit<DeliveryWorkerOptions, 'onError'> {
+  /** Gives pushes that come back from a job of several a job of their own. */
+  requeue: (deliveries: readonly DeliveryToEnqueue[]) => Promise<void>;
   logger: Logger;
 }
 
 /** BullMQ's codes for: the job is gone, its lock is gone, another worker has its lock. */
 const LOST_JOB_CODES = [-1, -2, -6];
-/** A job that is taken while its consumer is paused comes back after this. */
+/** A job that is taken while its consumer is paused, or that the queue would not split, comes back after this. */
 const PAUSED_WAIT_MS = 500;
 /** After the last processor has ended, BullMQ has so long to write that down. */
 const CLOSE_TIMEOUT_MS = 3_000;
@@ -91,18 +94,56 @@ export class DeliveryConsumer {
   private async work(job: Job<DeliverJob, void>, token: string | undefined): Promise<void> {
     // BullMQ may fetch one more job after it was paused.
     if (this.paused) await postpone(job, token, new Date(Date.now() + PAUSED_WAIT_MS));
-    const running = this.processor(job.data, new Date(job.timestamp));
+    const { more } = job.data;
+    const running = more === undefined ? this.one(job) : this.several(job, more);
     this.inHand.add(running);
     let comeBackAt: Date | undefined;
     try {
       comeBackAt = await running;
-    } catch (err) {
-      this.options.logger.error({ err, queue: this.queue, id: job.id }, 'Job failed');
-      throw err;
     } finally {
       this.inHand.delete(running);
     }
     if (comeBackAt !== undefined) await postpone(job, token, comeBackAt);
+  }
+
+  private async one(job: Job<DeliverJob, void>): Promise<Date | undefined> {
+    try {
+      return await this.processor(job.data.id, new Date(job.timestamp));
+    } catch (err) {
+      this.failed(err, job);
+      throw err;
+    }
+  }
+
+  /** One that fails takes no other with it; one that comes back gets a job of its own. */
+  private async several(
+    job: Job<DeliverJob, void>,
+    more: readonly string[],
+  ): Promise<Date | undefined> {
+    const addedAt = new Date(job.timestamp);
+    const lane: Lane = job.opts.priority === LANE_PRIORITY.bulk ? 'bulk' : 'small';
+    const back: DeliveryToEnqueue[] = [];
+    const deliver = async (id: string) => {
+      try {
+        const at = await this.processor(id, addedAt);
+        if (at !== undefined) back.push({ id, lane, delayMs: at.getTime() - Date.now() });
+      } catch (err) {
+        this.failed(err, job);
+      }
+    };
+    await Promise.all([job.data.id, ...more].map(deliver));
+    if (back.length === 0) return undefined;
+    try {
+      await this.options.requeue(back);
+      return undefined;
+    } catch {
+      // All of it comes back, and what is over by then ends at its claim.
+      return new Date(Date.now() + PAUSED_WAIT_MS);
+    }
+  }
+
+  private failed(err: unknown, job: Job<DeliverJob, void>): void {
+    this.options.logger.error({ err, queue: this.queue, id: job.id }, 'Job failed');
   }
 
   private onError(error: Error): void {

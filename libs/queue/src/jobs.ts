@@ -8,17 +8,22 @@ export const DELIVER_APN = 'deliver-apn';
 export const QUEUES = [DELIVER_FCM, DELIVER_APN] as const;
 export type QueueName = (typeof QUEUES)[number];
 
-/** One push notification to deliver. The job id is the push id (a UUID, never with a `:`). */
+/**
+ * One push notification to deliver: the job id is the push id (a UUID, never with a `:`). A job of
+ * several has an id that says nothing: their claims keep them from being sent twice.
+ */
 export interface DeliverJob {
   /** UUID of the push notification. */
   id: string;
+  /** Further ones, with DELIVERY_JOB_SIZE above 1. */
+  more?: string[];
 }
 
 /** BullMQ priority by lane: unprioritised jobs go before prioritised ones. */
 export const LANE_PRIORITY = { small: undefined, bulk: 1 } as const;
 export type Lane = keyof typeof LANE_PRIORITY;
 
-/** What a producer hands over: one job a push. */
+/** What a producer hands over. */
 export interface DeliveryToEnqueue {
   id: string;
   lane: Lane;

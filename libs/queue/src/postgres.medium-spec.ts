@@ -12,7 +12,13 @@ import { DeliveryProducer } from './producer.js';
 
 const logger = createLogger({ level: 'silent' });
 const job = { id: '0190', lane: 'small', delayMs: 0 } as const;
-const options = { concurrency: 50, lockMs: 500, stalledIntervalMs: 250, logger };
+const options = {
+  concurrency: 50,
+  lockMs: 500,
+  stalledIntervalMs: 250,
+  requeue: () => Promise.resolve(),
+  logger,
+};
 
 describe('a queue on PostgreSQL', () => {
   let database: TestDatabase;

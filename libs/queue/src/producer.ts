@@ -1,14 +1,22 @@
+import type { JobsOptions } from 'bullmq';
 import { jobOptions } from './bullmq-options.js';
 import { QueueUnavailable } from './connection.js';
 import type { QueueConnection } from './connection.js';
-import type { DeliveryToEnqueue, QueueName } from './jobs.js';
+import type { DeliverJob, DeliveryToEnqueue, Lane, QueueName } from './jobs.js';
 
-/** Hands pushes over to the queue, one job each. */
+const FORGOTTEN_AT_ONCE = 10_000;
+
+/** Hands pushes over to the queue. */
 export class DeliveryProducer {
-  constructor(private readonly connection: Pick<QueueConnection, 'queue' | 'usable'>) {}
+  /** @param jobSize most pushes that one job carries. */
+  constructor(
+    private readonly connection: Pick<QueueConnection, 'queue' | 'usable'>,
+    private readonly jobSize = 1,
+  ) {}
 
   /**
-   * Adds a job a push. An id that the queue still has is not added again, whatever its state.
+   * Adds a job a push, or one for several that are due now. A push that has a job of its own is not
+   * added again while the queue still has that, whatever its state.
    *
    * @throws QueueUnavailable, after `timeoutMs` at the latest; some or all of the jobs may have been added, and
    * may still be: adding them again is harmless.
@@ -19,20 +27,32 @@ export class DeliveryProducer {
     timeoutMs: number,
   ): Promise<void> {
     if (deliveries.length === 0) return;
+    const jobs = this.jobs(deliveries);
+    await this.inTime(queue, timeoutMs, () => this.connection.queue(queue).addBulk(jobs));
+  }
+
+  /**
+   * Forgets jobs that have ended. None should be kept; one that is, by whatever accident, blocks every
+   * later add under its id.
+   *
+   * @returns how many there were.
+   * @throws QueueUnavailable, after `timeoutMs` at the latest.
+   */
+  async forgetEnded(queue: QueueName, timeoutMs: number): Promise<number> {
+    return this.inTime(queue, timeoutMs, async () => {
+      const jobs = this.connection.queue(queue);
+      const failed = await jobs.clean(0, FORGOTTEN_AT_ONCE, 'failed');
+      const completed = await jobs.clean(0, FORGOTTEN_AT_ONCE, 'completed');
+      return failed.length + completed.length;
+    });
+  }
+
+  private async inTime<T>(queue: QueueName, timeoutMs: number, work: () => Promise<T>): Promise<T> {
     const begin = performance.now();
     await this.connection.usable(timeoutMs);
-    const added = this.connection
-      .queue(queue)
-      .addBulk(
-        deliveries.map((delivery) => ({
-          name: 'deliver',
-          data: { id: delivery.id },
-          opts: jobOptions(delivery),
-        })),
-      )
-      .catch((cause: unknown) => {
-        throw new QueueUnavailable(`${queue} has not taken its jobs.`, { cause });
-      });
+    const done = work().catch((cause: unknown) => {
+      throw new QueueUnavailable(`${queue} has not taken its jobs.`, { cause });
+    });
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       const restMs = Math.max(0, timeoutMs - (performance.now() - begin));
@@ -40,9 +60,43 @@ export class DeliveryProducer {
         reject(new QueueUnavailable(`${queue} has not taken its jobs after ${timeoutMs} ms.`));
       }, restMs);
     });
-    // `race` listens to `added` to the end, so that its late failure is not an unhandled one.
-    await Promise.race([added, late]).finally(() => {
+    // `race` listens to `done` to the end, so that its late failure is not an unhandled one.
+    return Promise.race([done, late]).finally(() => {
       clearTimeout(timer);
     });
   }
+
+  private jobs(deliveries: readonly DeliveryToEnqueue[]): NewJob[] {
+    if (this.jobSize === 1) return deliveries.map(ownJob);
+    const jobs: NewJob[] = [];
+    const open = new Map<Lane, { id: string; more: string[] }>();
+    for (const delivery of deliveries) {
+      const { id, lane, delayMs } = delivery;
+      if (delayMs > 0) {
+        jobs.push(ownJob(delivery));
+        continue;
+      }
+      const data = open.get(lane);
+      if (data === undefined || data.more.length + 1 >= this.jobSize) {
+        const next = { id, more: [] };
+        open.set(lane, next);
+        jobs.push({ name: NAME, data: next, opts: jobOptions({ lane, delayMs }) });
+      } else {
+        data.more.push(id);
+      }
+    }
+    return jobs;
+  }
+}
+
+const NAME = 'deliver';
+
+interface NewJob {
+  name: string;
+  data: DeliverJob;
+  opts: JobsOptions;
+}
+
+function ownJob(delivery: DeliveryToEnqueue): NewJob {
+  return { name: NAME, data: { id: delivery.id }, opts: jobOptions(delivery) };
 }

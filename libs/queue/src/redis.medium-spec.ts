@@ -92,12 +92,18 @@ await probe?.stop();
     const consumer = createDeliveryConsumer(
       connection,
       DELIVER_FCM,
-      ({ id }) => {
+      (id) => {
         ids.push(id);
         if (ids.length === 2) finished();
         return Promise.resolve(undefined);
       },
-      { concurrency: 5, lockMs: 500, stalledIntervalMs: 250, logger },
+      {
+        concurrency: 5,
+        lockMs: 500,
+        stalledIntervalMs: 250,
+        requeue: () => Promise.resolve(),
+        logger,
+      },
     );
     await connection.usable(5_000);
     expect(await connection.epoch()).not.toBe(before);
@@ -112,7 +118,13 @@ await probe?.stop();
       connection,
       DELIVER_FCM,
       () => Promise.resolve(undefined),
-      { concurrency: 5, lockMs: 500, stalledIntervalMs: 250, logger },
+      {
+        concurrency: 5,
+        lockMs: 500,
+        stalledIntervalMs: 250,
+        requeue: () => Promise.resolve(),
+        logger,
+      },
     );
     await consumer.ready();
     await redis.kill9();

@@ -222,7 +222,8 @@ class ApnsClient {
       return judged;
     }
     if (!this.suspicion.note(token, performance.now())) return judged;
-    const { suspect: _, ...certain } = outcome;
+    const certain = { ...outcome };
+    delete certain.suspect;
     return { ...judged, outcome: certain };
   }
 }

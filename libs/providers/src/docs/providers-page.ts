@@ -1,4 +1,4 @@
-import { BLAMING_RESETS, type Outcome } from '@app/domain';
+import { BLAMING_RESETS, defaultRetryPolicy, type Outcome } from '@app/domain';
 import { APNS_OUTCOMES } from '../apns/outcomes.js';
 import { FCM_OUTCOMES } from '../fcm/outcomes.js';
 import { tokenFailure } from '../fcm/access-tokens.js';
@@ -17,8 +17,8 @@ What Fanfare does for each answer of FCM and APNs. Generated from the tables in 
 (\`npm run docs:providers\`); rows are tried from the top, the first that fits decides.
 
 A wait "by Retry-After" is as long as the provider asks, plus up to 20 %; a back-off is full-jitter exponential: a random
-time up to its base, doubled with each attempt, up to its cap. How often and how long a push is tried again is in
-[states.md](states.md).
+time up to its base, doubled with each attempt, up to its cap. How often and how long a push is tried again, and how a
+credential that waits goes on, is in [states.md](states.md).
 
 ## FCM
 
@@ -36,6 +36,9 @@ ${table(APNS_OUTCOMES)}
 
 An expired provider token is signed anew only when it is at least 20 minutes old, Apple's limit over all servers of a
 team. A younger one that is called expired means that a clock is wrong: the credential waits and its error says so.
+
+A 410 names the instant since when the token is dead. Where the same token was registered after that, the push is FAILED
+as one whose token does not fit, and the registration stays.
 
 ## Both: no whole answer
 
@@ -79,6 +82,9 @@ function theDeed(verdict: Verdict): string {
 }
 
 function theWait(verdict: Verdict): string {
+  if (verdict.kind === 'credential' && verdict.suspect) {
+    return span(defaultRetryPolicy.refusedBackoff.baseMs);
+  }
   if (verdict.kind !== 'retry') return '';
   const { backoff, afterMs, ignoreRetryAfter } = verdict;
   const ours =
@@ -89,6 +95,9 @@ function theWait(verdict: Verdict): string {
         : span(afterMs);
   return ignoreRetryAfter ? ours : `by Retry-After, else ${ours}`;
 }
+
+/** The APNs or web-push key inside Firebase is missing: only the operator can help. */
+const WARNED = 'its credential shows a warning; other devices go on';
 
 function theScope(verdict: Verdict): string {
   switch (verdict.kind) {
@@ -103,6 +112,7 @@ function theScope(verdict: Verdict): string {
     case 'retry':
       return verdict.scope === 'credential' ? 'the whole credential waits' : '';
     case 'payload':
+      if (verdict.failure === 'THIRD_PARTY_AUTH') return WARNED;
       return verdict.loud ? 'logged as a fault of ours' : '';
     case 'accepted':
     case 'invalid-token':

@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { BlackHole } from '../../test/black-hole.js';
+import { leavesNothingBehind } from '../../test/leaks.js';
 import { NOTHING_LEFT, Pools, heal, post, postMany, statuses } from '../../test/pools.js';
 import { RawPeer } from '../../test/raw-peer.js';
 import { ScriptedServer, ok } from '../../test/scripted-server.js';
@@ -21,6 +22,8 @@ afterEach(async () => {
   expect(await pools.close()).toEqual(NOTHING_LEFT);
   await server.stop();
 });
+
+leavesNothingBehind();
 
 /** The same dice in every run. */
 function dice(seed: number): () => number {
@@ -148,13 +151,13 @@ describe('GOAWAY without mercy', () => {
   });
 
   it('after a request has been on its stream for longer than the slot time goes again at once', async () => {
+    const pool = pools.open(server, { slotWaitMs: 300 });
+    await heal(pool);
     server.script = (request) => {
       // Stream 1 is the last that this session looks at.
       if (request.index !== 1) ok(request);
       else setTimeout(() => request.session.goaway(constants.NGHTTP2_NO_ERROR, 1), 400);
     };
-    const pool = pools.open(server, { slotWaitMs: 300 });
-    await post(pool);
     const exchange = await post(pool);
     expect(exchange).toMatchObject({ kind: 'answered', status: 200 });
     expect(server.sessions).toHaveLength(2);

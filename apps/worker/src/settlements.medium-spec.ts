@@ -1,0 +1,146 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { defaultRetryPolicy, FAILURES, systemClock, type Outcome, type Uuid } from '@app/domain';
+import { settlementOf, Store, type Tenant } from '../../../libs/persistence/src/testing.js';
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { DatabaseLink } from '../../../test/support/database-link.js';
+import { Claims } from './claims.js';
+import { DeliverProcessor } from './deliver.processor.js';
+import { Settlements } from './settlements.js';
+
+let database: TestDatabase;
+let store: Store;
+let tenant: Tenant;
+const link = new DatabaseLink();
+/** The worker's way to the database; the test's own is not cut. */
+let worker: Store;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  store = new Store(database.appUrl);
+  worker = new Store(await link.through(database.appUrl));
+});
+
+afterAll(async () => {
+  await worker?.db.close();
+  await link.close();
+  await store?.db.close();
+  await database?.drop();
+});
+
+beforeEach(async () => {
+  tenant = await store.tenant();
+});
+
+const logger = { warn: () => undefined, error: () => undefined };
+const stats = async (id: Uuid) => (await store.operations.find(tenant.accountId, id))!.stats;
+
+describe('a settlement', () => {
+  it('whose COMMIT is answered into nowhere is repeated, and counts once', async () => {
+    const id = await store.accept(tenant, 3);
+    await store.dispatchAll('small');
+    const [a, b, c] = await store.claim(await store.idsOf(id));
+    const failing: boolean[] = [];
+    const settlements = new Settlements(worker.deliveries, {
+      onFailing: (is) => failing.push(is),
+      logger,
+    });
+    const lost = link.loseAnswerTo('COMMIT');
+    const committed = await Promise.all([
+      settlements.commit(settlementOf(a!)),
+      settlements.commit(settlementOf(b!, { to: 'FAILED', errorCode: 71001 })),
+      settlements.commit(settlementOf(c!, { to: 'QUEUED', dueInMs: 60_000 })),
+    ]);
+    await lost;
+    // The first commit did it all, so the repetition finds nothing to change.
+    expect(committed.map(({ changed }) => changed)).toEqual([false, false, false]);
+    expect(failing).toEqual([true, false]);
+    expect(await stats(id)).toMatchObject({ sent: 1, failed: 1, queued: 1 });
+    expect(await store.outstanding(tenant.fcm)).toBe(1);
+    const found = await store.pushes.find(tenant.accountId, a!.id);
+    expect(found?.push).toMatchObject({ status: 'SENT', attempts: 1 });
+    expect(found?.history.attempts).toHaveLength(1);
+    expect(await store.discrepancies()).toEqual([]);
+  });
+
+  it('whose COMMIT never arrives is repeated until it is there', async () => {
+    const id = await store.accept(tenant, 1);
+    await store.dispatchAll('small');
+    const [claim] = await store.claim(await store.idsOf(id));
+    const settlements = new Settlements(worker.deliveries, { onFailing: () => undefined, logger });
+    // The request is swallowed; cutting the wire afterwards is the only news of it.
+    void link.seen('COMMIT').then(async () => {
+      await link.cut();
+      await link.mend();
+    });
+    expect(await settlements.commit(settlementOf(claim!))).toMatchObject({ changed: true });
+    expect(await stats(id)).toMatchObject({ sent: 1, queued: 0 });
+    expect(await store.discrepancies()).toEqual([]);
+  });
+});
+
+describe('what a provider says', () => {
+  it.each<[string, Outcome, object]>([
+    [
+      'a retry',
+      {
+        kind: 'retry',
+        scope: 'device',
+        backoff: { baseMs: 60_000, capMs: 60_000 },
+        status: 500,
+        reason: 'Inter\0nal',
+        message: 'a NUL \0 and half a pair \ud800',
+      },
+      { status: 'QUEUED', error: null },
+    ],
+    [
+      'a refusal',
+      { kind: 'payload', status: 400, reason: 'Bad\0Topic', message: '\0\0' },
+      {
+        status: 'FAILED',
+        error: { code: FAILURES.PAYLOAD_REJECTED.code, message: expect.stringMatching(/BadTopic/) },
+      },
+    ],
+    [
+      'an acceptance',
+      { kind: 'accepted', providerMessageId: 'projects/p/\0messages/1' },
+      { status: 'SENT', providerMessageId: 'projects/p/messages/1' },
+    ],
+  ])('with a NUL in %s holds nothing up, and is kept without it', async (_, outcome, expected) => {
+    const id = await store.accept(tenant, 1);
+    await store.dispatchAll('small');
+    const [pushId] = (await store.idsOf(id)) as [Uuid];
+    const failing: boolean[] = [];
+    const processor = new DeliverProcessor(
+      new Claims(
+        worker.deliveries,
+        { leaseMs: 60_000, requestTimeoutMs: 1_000, leaseMarginMs: 1_000 },
+        logger,
+      ),
+      {
+        prepare: () =>
+          Promise.resolve({
+            state: 'ready',
+            immediate: false,
+            version: 1,
+            send: () => Promise.resolve(outcome),
+          }),
+      },
+      new Settlements(worker.deliveries, { onFailing: (is) => failing.push(is), logger }),
+      {
+        policy: defaultRetryPolicy,
+        clock: systemClock,
+        random: () => 0.5,
+        monotonicMs: () => performance.now(),
+        deadTokens: { heed: (__, said) => Promise.resolve(said), retire: () => undefined },
+        logger,
+      },
+    );
+    await processor.deliver(pushId, new Date());
+    expect(failing).toEqual([]);
+    const found = await store.pushes.find(tenant.accountId, pushId);
+    expect(found?.push).toMatchObject(expected);
+    const [attempt] = found!.history.attempts;
+    expect(JSON.stringify(attempt)).not.toContain('\\u0000');
+    expect(await store.discrepancies()).toEqual([]);
+  });
+});

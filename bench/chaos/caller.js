@@ -1,0 +1,172 @@
+/**
+ * A product backend: sends the load, writes down what was answered 202, repeats what was not answered under its
+ * Idempotency-Key, cancels some, and looks now and then whether counters add up.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Sentence } from '../../scripts/sentence.js';
+import { bodyOf } from './load.js';
+import { seeded } from './random.js';
+
+/** @import { Json } from '../../scripts/types.js' */
+/** @import { AcceptedRequest, House, PlannedRequest } from './types.js' */
+
+/** Less than an api may be frozen: what it commits after that is found by its key. */
+const REQUEST_MS = 3_000;
+const REPEAT_MS = 400;
+const LOOK_MS = 250;
+
+const PUSHES = '/v1/PushNotifications';
+
+/** @param {Pick<House, 'url' | 'account'>} house @param {number} seed */
+export function caller(house, seed) {
+  const random = seeded(seed, 'caller');
+  const authorization = `Basic ${Buffer.from(`${house.account.sid}:${house.account.token}`).toString('base64')}`;
+  /** @type {AcceptedRequest[]} */
+  const accepted = [];
+  /** Answered 400: their time had passed when they were repeated. @type {string[][]} */
+  const refused = [];
+  /** @type {string[]} */
+  const wrongCounters = [];
+  /** Requests under way or waiting for their repetition. */
+  const open = new Map(/** @type {[string, PlannedRequest][]} */ ([]));
+  const cancels = new Set(/** @type {Promise<void>[]} */ ([]));
+  const counts = { requests: 0, unanswered: 0, replayed: 0, cancels: 0 };
+  let giveUp = false;
+
+  /**
+   * @param {string} method @param {string} path @param {string} [body] @param {Record<string, string>} [headers]
+   * @returns {Promise<{ status: number, headers: Headers, body: Json } | undefined>} nothing: no answer
+   */
+  const call = async (method, path, body, headers) => {
+    try {
+      const answer = await fetch(house.url + path, {
+        method,
+        headers: {
+          authorization,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body }),
+        signal: AbortSignal.timeout(REQUEST_MS),
+      });
+      const text = await answer.text();
+      return {
+        status: answer.status,
+        headers: answer.headers,
+        body: text === '' ? undefined : JSON.parse(text),
+      };
+    } catch {
+      return undefined; // refused, broken off, too late: what became of it is not known
+    }
+  };
+
+  /** Until somebody says what became of it. @param {PlannedRequest} request */
+  const send = async (request) => {
+    const body = JSON.stringify(bodyOf(request));
+    const tokens = request.recipients.map(({ token }) => token);
+    open.set(request.key, request);
+    counts.requests += 1;
+    for (let attempt = 1; !giveUp; attempt++) {
+      const answer = await call('POST', PUSHES, body, { 'idempotency-key': request.key });
+      if (answer?.status === 202) {
+        if (answer.headers.get('idempotent-replayed') === 'true') counts.replayed += 1;
+        accepted.push({ key: request.key, operationId: answer.body.operationId, tokens });
+        open.delete(request.key);
+        return answer.body.operationId;
+      }
+      if (answer?.status === 400 && request.inSeconds > 0 && attempt > 1) {
+        refused.push(tokens);
+        open.delete(request.key);
+        return undefined;
+      }
+      if (answer !== undefined && answer.status < 500 && answer.status !== 429)
+        throw new Sentence(
+          `A request was answered ${answer.status}: ${JSON.stringify(answer.body).slice(0, 500)}`,
+        );
+      if (attempt === 1) counts.unanswered += 1;
+      await sleep(REPEAT_MS);
+    }
+  };
+
+  /** @param {string} operationId @param {PlannedRequest['cancel']} which */
+  const cancel = async (operationId, which) => {
+    let path = `${PUSHES}/Operations/${operationId}`;
+    if (which === 'one') {
+      const page = await call('GET', `${PUSHES}?pageSize=1&operationId=${operationId}`);
+      const [push] = page?.body?.pushNotifications ?? [];
+      if (push === undefined) return;
+      path = `${PUSHES}/${push.id}`;
+    }
+    // Not answered, or too late for it: both happen, and the pushes tell which.
+    await call('DELETE', path);
+    counts.cancels += 1;
+  };
+
+  /** @param {PlannedRequest} request */
+  const sendAndCancel = async (request) => {
+    const operationId = await send(request);
+    if (operationId === undefined || request.cancelAfterMs === undefined) return;
+    await sleep(request.cancelAfterMs);
+    await cancel(operationId, request.cancel);
+  };
+
+  /** `total` is the sum of its parts at every instant. */
+  const look = async () => {
+    if (accepted.length === 0) return;
+    const { operationId } = random.pick(accepted);
+    const answer = await call('GET', `${PUSHES}/Operations/${operationId}`);
+    if (answer === undefined || answer.status >= 500 || answer.status === 429) return;
+    const { total, unaddressable, scheduled, queued, sent, failed, canceled } =
+      answer.body.stats ?? {};
+    if (total !== unaddressable + scheduled + queued + sent + failed + canceled)
+      wrongCounters.push(
+        `${operationId} was answered ${answer.status} with ${JSON.stringify(answer.body.stats)}`,
+      );
+  };
+
+  return {
+    accepted,
+    refused,
+    wrongCounters,
+    counts,
+    /**
+     * Sends until `untilMs` have passed, whatever the answers.
+     * @param {Iterable<PlannedRequest>} plan @param {number} untilMs
+     */
+    async run(plan, untilMs) {
+      const begun = performance.now();
+      /** @type {unknown} */
+      let fault;
+      let atMs = 0;
+      let isOver = false;
+      const looking = (async () => {
+        while (!isOver) {
+          await look();
+          await sleep(LOOK_MS);
+        }
+      })();
+      for (const request of plan) {
+        atMs += request.gapMs;
+        if (atMs >= untilMs || fault !== undefined) break;
+        await sleep(Math.max(0, atMs - (performance.now() - begun)));
+        const sending = sendAndCancel(request)
+          .catch((error) => void (fault ??= error))
+          .finally(() => cancels.delete(sending));
+        cancels.add(sending);
+      }
+      isOver = true;
+      await looking;
+      if (fault !== undefined) throw fault;
+    },
+    /**
+     * Waits until every request is answered and every cancel done.
+     * @param {number} withinMs @returns {Promise<string[][]>} tokens of requests that nobody answered
+     */
+    async resolve(withinMs) {
+      const timer = setTimeout(() => (giveUp = true), withinMs);
+      while (cancels.size > 0) await Promise.all(cancels);
+      clearTimeout(timer);
+      return [...open.values()].map(({ recipients }) => recipients.map(({ token }) => token));
+    },
+  };
+}

@@ -1,0 +1,195 @@
+/**
+ * `npm run chaos`: breaks everything by a seeded schedule while operations are sent, and counts afterwards what was
+ * promised, stored and delivered. Everything that it starts is stopped.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { exitCodeOf } from '../../scripts/child.js';
+import { apiClient, storeCredential } from '../../scripts/client.js';
+import { stopEverything, stopOnInterrupt } from '../../scripts/running.js';
+import { messageOf, print, seconds, Sentence, step } from '../../scripts/sentence.js';
+import { caller } from './caller.js';
+import { judge } from './check.js';
+import { collect, openExample, openPushes, watchRepairs } from './evidence.js';
+import { faultOf } from './faults.js';
+import { startHouse } from './house.js';
+import { APPS, planLoad } from './load.js';
+import { HELP, readOptions } from './options.js';
+import { isGood, summary, table } from './report.js';
+import { planFaults, turns } from './schedule.js';
+
+/** @import { ChaosOptions, House, Outcome, PlannedFault } from './types.js' */
+
+/** The run gives up waiting when nothing moved for so long: what is left then is lost. */
+const STUCK_MS = 90_000;
+
+/** For requests that were not answered while everything broke. */
+const RESOLVE_MS = 60_000;
+
+/** While it waits for pushes that are not settled. */
+const TELL_MS = 10_000;
+
+/** Repairs of windows may come one pass of the sweep later. */
+const QUIET_MS = 10_000;
+
+/** @param {string[]} args @returns {Promise<number>} exit code */
+export async function main(args) {
+  const options = readOptions(args);
+  if (options === 'help') {
+    print(HELP);
+    return 0;
+  }
+  const interrupt = stopOnInterrupt({
+    exitCode: exitCodeOf('SIGINT'),
+    sentence: `Chaos interrupted (seed ${options.seed}): stopping everything it started.`,
+  });
+  const dir = mkdtempSync(join(tmpdir(), 'fanfare-chaos-'));
+  let keep = options.keep;
+  let isOver = false;
+  process.once('exit', () => {
+    if (!keep) rmSync(dir, { recursive: true, force: true });
+  });
+  const log = options.json
+    ? (/** @type {string} */ line) => void process.stderr.write(`${line}\n`)
+    : print;
+  if (options.noRedis)
+    log('There is no redis-server on this machine: the queue lies in PostgreSQL.');
+  log(`Seed ${options.seed}`);
+  try {
+    const outcome = await chaos(options, {
+      dir,
+      log,
+      isOver: () => isOver || interrupt.isInterrupted(),
+    });
+    keep ||= !isGood(outcome);
+    log(table(outcome));
+    if (keep) log(`  Logs and ledger: ${dir}`);
+    if (!isGood(outcome))
+      log(`\nFAILED. The same load and faults again: npm run chaos -- --seed ${options.seed}`);
+    if (options.json) print(JSON.stringify(summary(outcome)));
+    return isGood(outcome) ? 0 : 1;
+  } catch (error) {
+    if (interrupt.isInterrupted()) return await new Promise(() => {}); // the interrupt ends the process
+    keep = true;
+    isOver = true;
+    await stopEverything();
+    throw new Sentence(
+      `The run with seed ${options.seed} broke off: ${messageOf(error)} (logs: ${dir})`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * @param {ChaosOptions} options
+ * @param {{ dir: string, log: (line: string) => void, isOver: () => boolean }} surroundings `isOver`: everything
+ *   is being stopped
+ * @returns {Promise<Outcome>}
+ */
+async function chaos(options, { dir, log, isOver }) {
+  const show = (/** @type {string} */ title, /** @type {() => Promise<any>} */ work) =>
+    step(title, work, log);
+  const house = await startHouse({ backend: options.backend, dir, step: show, isOver });
+  await show('Store credentials of three customers', () => storeCredentials(house));
+
+  const client = caller(house, options.seed);
+  const repairs = watchRepairs(house);
+  const lengthMs = options.seconds * 1_000;
+  const begun = performance.now();
+  const [faults] = await show(`Send for ${options.seconds} s, and break things`, () =>
+    Promise.all([
+      breakThings(house, planFaults(options), log),
+      client.run(planLoad(options), lengthMs),
+    ]),
+  );
+  const unresolved = await show('Repeat what was not answered', () => client.resolve(RESOLVE_MS));
+  await show('Wait until all is settled', () => settled(house, log));
+  const settledMs = performance.now() - begun - lengthMs;
+  const wrong = await repairs.end();
+  await show('Stop api and workers', () => house.closeGateway());
+  const evidence = await collect(house, client, unresolved, wrong);
+  await house.simulator.close();
+  await show('Stop everything', stopEverything);
+  return {
+    options,
+    faults,
+    cases: Object.values(faults).reduce((sum, times) => sum + times, 0),
+    counts: client.counts,
+    settledMs,
+    crashes: house.crashes,
+    uncleanStops: house.uncleanStops,
+    judgement: judge(evidence),
+  };
+}
+
+/** @param {House} house */
+async function storeCredentials(house) {
+  const api = apiClient(house.url, house.account);
+  for (const appName of APPS) {
+    const ready = await (
+      await fetch(`${house.simulator.control}/credentials?name=${appName}`)
+    ).json();
+    await storeCredential(api, { appName, credentialType: 'FCM', content: ready.fcm });
+    await storeCredential(api, { appName, credentialType: 'APN', content: ready.apnToken });
+  }
+}
+
+/**
+ * @param {House} house @param {PlannedFault[]} plan @param {(line: string) => void} log
+ * @returns {Promise<Record<string, number>>} how often each kind was done
+ */
+async function breakThings(house, plan, log) {
+  const inTurn = turns();
+  /** @type {Record<string, number>} */
+  const done = {};
+  const begun = performance.now();
+  const clock = () => seconds(performance.now() - begun).padStart(8);
+  const running = [];
+  for (const fault of plan) {
+    await sleep(Math.max(0, fault.atMs - (performance.now() - begun)));
+    const { parts, run } = faultOf(fault.kind);
+    running.push(
+      inTurn(parts, async () => {
+        const from = clock();
+        await run(house, fault);
+        done[fault.kind] = (done[fault.kind] ?? 0) + 1;
+        log(`  ${from} to ${clock()}  ${fault.kind}`);
+      }),
+    );
+  }
+  await Promise.all(running);
+  return done;
+}
+
+/**
+ * Until nothing is left to do, or nothing moves any more.
+ * @param {House} house @param {(line: string) => void} log told from time to time what it waits for
+ */
+async function settled(house, log) {
+  let least = Infinity;
+  let movedAt = performance.now();
+  let toldAt = performance.now();
+  while (performance.now() - movedAt < STUCK_MS) {
+    const open = await openPushes(house);
+    if (open === 0) return quiet(house);
+    if (open < least) movedAt = performance.now();
+    least = Math.min(least, open);
+    if (performance.now() - toldAt > TELL_MS) {
+      toldAt = performance.now();
+      log(`  ${open} left, such as ${await openExample(house)}`);
+    }
+    await sleep(100);
+  }
+}
+
+/** @param {House} house */
+async function quiet({ query }) {
+  const end = performance.now() + QUIET_MS;
+  while (performance.now() < end) {
+    const wrong = await query('SELECT FROM credential_windows WHERE outstanding <> 0');
+    if (wrong.length === 0) return;
+    await sleep(100);
+  }
+}

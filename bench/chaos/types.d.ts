@@ -1,0 +1,198 @@
+/** The shapes that the parts of the chaos rig share. */
+import type { seeded } from './random.js';
+import type {
+  Json,
+  ReadyInfo,
+  RunningPostgres,
+  RunningProcess,
+  RunningRedis,
+} from '../../scripts/types.js';
+
+export type Random = ReturnType<typeof seeded>;
+
+export type Backend = 'redis' | 'postgres';
+
+export interface ChaosOptions {
+  seconds: number;
+  /** Pushes a second, on average. */
+  rate: number;
+  seed: number;
+  backend: Backend;
+  /** Kinds of faults, in the order of the table. */
+  kinds: string[];
+}
+
+/** One fault of the schedule. */
+export interface PlannedFault {
+  /** Milliseconds from the begin of the load. */
+  atMs: number;
+  kind: string;
+  /** Drawn once for whatever the fault has to choose, in [0, 1). */
+  choice: number;
+  /** The same for how long it lasts. */
+  length: number;
+}
+
+/** One request of the load. */
+export interface PlannedRequest {
+  /** Milliseconds after the one before. */
+  gapMs: number;
+  key: string;
+  app: string;
+  recipients: { provider: 'FCM' | 'APN'; token: string }[];
+  /** Seconds ahead; 0 = now. */
+  inSeconds: number;
+  ttlSeconds: number | undefined;
+  dataOnly: boolean;
+  /** Milliseconds after its 202; undefined = it is not canceled. */
+  cancelAfterMs: number | undefined;
+  /** One push of it or all. */
+  cancel: 'one' | 'all';
+}
+
+/** What the caller knows of a request that was answered 202. */
+export interface AcceptedRequest {
+  key: string;
+  /** As the answer said it. */
+  operationId: string;
+  tokens: string[];
+}
+
+export interface OperationRow {
+  id: string;
+  total: number;
+  unaddressable: number;
+  scheduled: number;
+  queued: number;
+  sent: number;
+  failed: number;
+  canceled: number;
+}
+
+export interface PushRow {
+  id: string;
+  operationId: string;
+  token: string;
+  provider: 'FCM' | 'APN';
+  status: 'SCHEDULED' | 'QUEUED' | 'SENT' | 'FAILED' | 'CANCELED';
+  /** How often it was claimed. */
+  lease: number;
+  /** The last claim but one, or the one before a cancel, ended without a settlement. */
+  leaseLost: boolean;
+  unknownCount: number;
+  attempts: { outcome: string; reason?: string; counted: boolean }[];
+}
+
+/** A request that the provider accepted, from the simulator's ledger. */
+export interface Arrival {
+  token: string;
+  /** What the message says it is; null when it does not say. */
+  id: string | null;
+}
+
+/** All that the checker looks at. */
+export interface Evidence {
+  accepted: AcceptedRequest[];
+  /** Tokens of requests that nobody could find out about. */
+  unresolved: string[][];
+  operations: OperationRow[];
+  pushes: PushRow[];
+  arrivals: Arrival[];
+  /** Counters that did not add up while it ran: repairs of the sweep, answers of the api. */
+  wrongCounters: string[];
+  /** `outstanding` of the credentials' windows when nothing was left to do. */
+  outstanding: number[];
+}
+
+export type FindingKind = 'lost' | 'unaccounted' | 'duplicatesOutsideWindow';
+
+export interface Finding {
+  kind: FindingKind;
+  what: string;
+}
+
+/** What the checker found: pushes, but for `unaccounted`, which counts contradictions. */
+export interface Judgement {
+  accepted: number;
+  sent: number;
+  failed: number;
+  canceled: number;
+  lost: number;
+  unaccounted: number;
+  duplicates: number;
+  duplicatesOutsideWindow: number;
+  findings: Finding[];
+}
+
+/** A process of the gateway that is started again whenever it ends. */
+export interface Seat {
+  readonly name: string;
+  /** The process of the moment, or the one that ended last. */
+  readonly running: RunningProcess<{ port?: number; metricsPort?: number }>;
+  /** SIGKILL, and a new one after `downMs`. */
+  kill(downMs: number): Promise<void>;
+  /** SIGSTOP, and SIGCONT after `forMs`. */
+  freeze(forMs: number): Promise<void>;
+  /** A new one first, then SIGTERM for the old one. */
+  roll(): Promise<void>;
+  /** SIGTERM, and nobody follows. */
+  close(): Promise<void>;
+}
+
+/** Everything that runs, and what can be done to it. */
+export interface House {
+  backend: Backend;
+  /** Of the api of the moment. */
+  readonly url: string;
+  account: { sid: string; token: string };
+  api: Seat;
+  workers: [Seat, Seat];
+  simulator: Seat & { readonly control: string };
+  postgres: RunningPostgres;
+  redis: RunningRedis | undefined;
+  /** Of `npm run chaos`; gone with it. */
+  dir: string;
+  /** What ended without being asked to, with its last words. */
+  readonly crashes: string[];
+  /** SIGTERM was answered otherwise than by exit code 0. */
+  readonly uncleanStops: string[];
+  /** `PUT /behaviour` at the simulator. */
+  behave(change: Json): Promise<void>;
+  /** As the superuser of PostgreSQL, in the gateway's database. */
+  asSuperuser(sql: string): Promise<void>;
+  /** As the role of the service; throws while PostgreSQL is away. */
+  query(sql: string): Promise<Json[]>;
+  /** Moves the clock of the second worker. */
+  shiftClock(ms: number): void;
+  /** api and workers, by SIGTERM. */
+  closeGateway(): Promise<void>;
+}
+
+export type Ready = ReadyInfo;
+
+/** What a fault does. */
+export interface FaultKind {
+  /** One line for `--help` and the table. */
+  what: string;
+  /** Faults with a common part never overlap. */
+  parts: ('api' | 'worker-1' | 'worker-2' | 'simulator' | 'redis' | 'postgres')[];
+  /** Only where this backend runs. */
+  only?: Backend;
+  /** Does it and undoes it. */
+  run(house: House, fault: PlannedFault): Promise<void>;
+}
+
+/** All that a run found out. */
+export interface Outcome {
+  options: ChaosOptions;
+  /** How often each kind was done. */
+  faults: Record<string, number>;
+  /** Faults done in all. */
+  cases: number;
+  counts: { requests: number; unanswered: number; replayed: number; cancels: number };
+  /** From the end of the load until nothing was left to do. */
+  settledMs: number;
+  crashes: readonly string[];
+  uncleanStops: readonly string[];
+  judgement: Judgement;
+}

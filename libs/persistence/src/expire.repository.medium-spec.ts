@@ -1,0 +1,213 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { FAILURES, type Uuid } from '@app/domain';
+import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import type { ExpireOptions } from './expire.repository.js';
+import type { NewOperation } from './ports.js';
+import { settlementOf, Store, type Tenant } from './testing.js';
+
+let database: TestDatabase;
+let store: Store;
+let tenant: Tenant;
+
+beforeAll(async () => {
+  database = await createTestDatabase();
+  store = new Store(database.appUrl, { window: 50 });
+});
+
+afterAll(async () => {
+  await store?.db.close();
+  await database?.drop();
+});
+
+beforeEach(async () => {
+  await store.db.query('DELETE FROM push_notifications');
+  await store.db.query('DELETE FROM operation_parts');
+  await store.db.query('DELETE FROM operations');
+  await store.db.query('UPDATE credential_windows SET outstanding = 0');
+  tenant = await store.tenant();
+});
+
+// Counters and windows add up after each.
+afterEach(async () => expect(await store.discrepancies()).toEqual([]));
+
+const DAY: ExpireOptions = { retryWindowMs: 86_400_000, operations: 100, pushes: 100 };
+const expire = (options: Partial<ExpireOptions> = {}, after: Uuid | null = null) =>
+  store.expiries.expire(after, { ...DAY, ...options });
+
+/** Waits until an operation is a second old, and its pushes have expired if that is all their life. */
+async function olderThanASecond(operationId: Uuid): Promise<void> {
+  for (;;) {
+    const [row] = await store.db.query<{ over: boolean }>(
+      `SELECT last_push_id < lowest_id_at(now() - interval '1.001 seconds') AND NOT EXISTS (
+         SELECT FROM push_notifications WHERE operation_id = o.id AND o.ttl_seconds = 1 AND expires_at > now()
+       ) AS over FROM operations o WHERE id = $1`,
+      [operationId],
+    );
+    if (row?.over === true) return;
+  }
+}
+
+const settings = (ttlSeconds: number): Pick<NewOperation, 'settings'> => ({
+  settings: {
+    content: { body: 'B' },
+    priority: 'HIGH',
+    sound: null,
+    ttlSeconds,
+    collapseKey: null,
+    badge: null,
+    overrides: null,
+  },
+});
+
+async function accept(count: number, ttlSeconds: number): Promise<Uuid> {
+  return store.accept(tenant, count, settings(ttlSeconds));
+}
+
+const rowsOf = (operationId: Uuid) =>
+  store.db.query<{ status: string; error_code: number | null; attempt_count: number }>(
+    `SELECT status, error_code, attempt_count FROM push_notifications WHERE operation_id = $1 ORDER BY id`,
+    [operationId],
+  );
+
+describe('a push whose time to live is over', () => {
+  it('ends, unless somebody holds its lease; counters and windows follow', async () => {
+    const id = await accept(6, 1);
+    const ids = await store.idsOf(id);
+    await store.dispatches.takeTurn('small', 5, () => Promise.resolve());
+    const [live] = await store.claim(ids.slice(0, 1));
+    await store.claim(ids.slice(1, 2), 0);
+    await store.settle(await store.claim(ids.slice(2, 3)));
+    expect(await expire()).toEqual({ next: null, expired: 0 });
+    await olderThanASecond(id);
+    expect(await expire()).toEqual({ next: null, expired: 4 });
+    const { code } = FAILURES.EXPIRED;
+    const over = { status: 'FAILED', error_code: code, attempt_count: 0 };
+    expect(await rowsOf(id)).toEqual([
+      { status: 'QUEUED', error_code: null, attempt_count: 0 },
+      // Its worker vanished: what that attempt did is unknown, and counts.
+      { ...over, attempt_count: 1 },
+      { status: 'SENT', error_code: null, attempt_count: 1 },
+      over,
+      over,
+      over,
+    ]);
+    const found = await store.pushes.find(tenant.accountId, ids[1]!);
+    expect(found?.history.attempts).toMatchObject([{ outcome: 'unknown', reason: 'lease-lost' }]);
+    expect(found?.push.error).toEqual({ code, message: FAILURES.EXPIRED.sentence });
+    expect(await store.outstanding(tenant.fcm)).toBe(1);
+    // Whoever had it in hand comes too late, or not: the fence says so.
+    await store.deliveries.settle([settlementOf(live!)]);
+    expect(await store.operations.find(tenant.accountId, id)).toMatchObject({
+      status: 'COMPLETED',
+      stats: { sent: 2, failed: 4, queued: 0 },
+    });
+  });
+
+  it('and a lapsed one that a worker settles at last: the settlement changes nothing', async () => {
+    const id = await accept(1, 1);
+    await store.dispatchAll('small');
+    const [claim] = await store.claim(await store.idsOf(id), 0);
+    await olderThanASecond(id);
+    expect((await expire()).expired).toBe(1);
+    expect((await store.deliveries.settle([settlementOf(claim!)])).changed.size).toBe(0);
+  });
+
+  it('waits for its one attempt when that is all it has', async () => {
+    const id = await accept(2, 0);
+    await olderThanASecond(id);
+    expect((await expire()).expired).toBe(0);
+  });
+
+  it('lives anew after a redrive', async () => {
+    const id = await accept(1, 1);
+    await olderThanASecond(id);
+    expect((await expire()).expired).toBe(1);
+    await store.redrives.redrive(tenant.accountId, { operationId: id });
+    expect((await expire()).expired).toBe(0);
+    expect((await rowsOf(id))[0]?.status).toBe('QUEUED');
+  });
+});
+
+describe('a push whose retry window is over', () => {
+  it.each([0, 3_600])('ends, of ttlSeconds %d too', async (ttlSeconds) => {
+    const id = await accept(2, ttlSeconds);
+    const ids = await store.idsOf(id);
+    await store.dispatchAll('small');
+    const claims = await store.claim(ids.slice(0, 1));
+    const attempts = [
+      { at: '2026-04-20T14:22:00.000Z', outcome: 'retry', latencyMs: 1, counted: true },
+    ];
+    await store.deliveries.settle([settlementOf(claims[0]!, { to: 'QUEUED', attempts })]);
+    await store.db.query(
+      `UPDATE push_notifications SET first_attempt_at = now() - interval '2 seconds' WHERE id = $1`,
+      [ids[0]],
+    );
+    await olderThanASecond(id);
+    expect((await expire()).expired).toBe(0);
+    // The other one was never tried.
+    expect((await expire({ retryWindowMs: 1_000 })).expired).toBe(1);
+    expect((await rowsOf(id))[0]).toEqual({
+      status: 'FAILED',
+      error_code: FAILURES.RETRIES_EXHAUSTED.code,
+      attempt_count: 1,
+    });
+  });
+});
+
+describe('a look', () => {
+  it('goes on where the one before ended, and begins again', async () => {
+    const ids = [];
+    for (let n = 0; n < 5; n++) ids.push(await accept(1, 3_600));
+    const first = await expire({ operations: 2 });
+    expect(first.next).toBe(ids[1]);
+    const second = await expire({ operations: 2 }, first.next);
+    expect(second.next).toBe(ids[3]);
+    expect((await expire({ operations: 2 }, second.next)).next).toBeNull();
+  });
+
+  it('ends no more pushes than it may, and comes back for the rest', async () => {
+    const first = await accept(3, 1);
+    const last = await accept(4, 1);
+    await olderThanASecond(last);
+    // Reads the first operation alone: both would be too much.
+    const one = await expire({ pushes: 5 });
+    expect(one).toEqual({ next: first, expired: 3 });
+    const two = await expire({ pushes: 2 }, one.next);
+    expect(two).toEqual({ next: one.next, expired: 2 });
+    expect(await expire({ pushes: 5 }, two.next)).toEqual({ next: null, expired: 2 });
+  });
+
+  it('waits for nobody: what is locked has its turn later', async () => {
+    const id = await accept(2, 1);
+    await olderThanASecond(id);
+    const [first] = await store.idsOf(id);
+    const holder = await store.db.pool.connect();
+    try {
+      for (const [locked, left] of [
+        ['SELECT FROM operations WHERE id = $1 FOR NO KEY UPDATE', 2],
+        ['SELECT FROM operation_parts WHERE operation_id = $1 FOR UPDATE', 2],
+        [
+          `SELECT FROM push_notifications WHERE id = '${first}' AND operation_id = $1 FOR UPDATE`,
+          1,
+        ],
+      ] as const) {
+        await holder.query('BEGIN');
+        await holder.query(locked, [id]);
+        await expire();
+        await holder.query('ROLLBACK');
+        expect((await store.idsOf(id, 'QUEUED')).length).toBe(left);
+      }
+    } finally {
+      holder.release();
+    }
+    expect((await expire()).expired).toBe(1);
+  });
+
+  it('reads what is unfinished by indexes alone', async () => {
+    const plans = await store.db.query<{ 'QUERY PLAN': string }>(
+      `EXPLAIN SELECT id FROM operations WHERE status = 'PROCESSING' AND id > $1 ORDER BY id LIMIT 10`,
+      ['00000000-0000-0000-0000-000000000000'],
+    );
+    expect(plans.map((row) => row['QUERY PLAN']).join('\n')).toContain('operations_processing_idx');
+  });
+});

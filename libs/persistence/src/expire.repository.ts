@@ -1,0 +1,179 @@
+import { expired, FAILURES, type Attempt, type ProviderKind, type Uuid } from '@app/domain';
+import { changeWindows } from './credential-windows.js';
+import type { Database } from './database.js';
+import type { CommandRow } from './locks.js';
+
+export interface ExpireOptions {
+  /** Our own retries end so long after the first attempt, waiting included. */
+  retryWindowMs: number;
+  /** Operations that one look goes through. */
+  operations: number;
+  /** Pushes that it reads of those whose time may be over, and that it ends at most. */
+  pushes: number;
+}
+
+export interface Expiry {
+  /** Where the next look goes on; null: at the beginning. */
+  next: Uuid | null;
+  /** Pushes that ended. */
+  expired: number;
+}
+
+/**
+ * Unfinished operations in the order of their ids, and whether a push of theirs may be over: a redrive
+ * only makes one live longer. $1 after, $2 limit, $3 retry window in seconds.
+ */
+const LOOK = `
+SELECT id, queued,
+  (ttl_seconds > 0 AND id < lowest_id_at(now() - make_interval(secs => ttl_seconds))
+    AND (scheduled_for IS NULL OR scheduled_for <= now() - make_interval(secs => ttl_seconds)))
+  OR id < lowest_id_at(now() - make_interval(secs => $3)) AS due
+FROM operations WHERE status = 'PROCESSING' AND ($1::uuid IS NULL OR id > $1)
+ORDER BY id LIMIT $2`;
+
+/** Of $n seconds retry window; a push of ttlSeconds 0 waits for its one attempt, however long. */
+const isOver = (window: string) => `
+  status = 'QUEUED' AND (lease_until IS NULL OR lease_until < clock_timestamp())
+  AND ((o.ttl_seconds > 0 AND expires_at <= now()) OR first_attempt_at <= now() - make_interval(secs => ${window}))`;
+
+/** Those that really have something that is over: the others need no lock. */
+const FIND = `
+SELECT o.id FROM operations o
+WHERE o.id = ANY($1::uuid[]) AND EXISTS (
+  SELECT FROM push_notifications
+  WHERE operation_id = o.id AND id > o.id AND id <= o.last_push_id AND ${isOver('$2')})`;
+
+const LOCK_OPERATIONS = `
+SELECT id FROM operations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`;
+
+const LOCK_PARTS = `
+SELECT operation_id, provider FROM operation_parts WHERE operation_id = ANY($1::uuid[])
+ORDER BY credential_id, operation_id FOR UPDATE SKIP LOCKED`;
+
+/** What is being claimed is in flight and passed by. */
+const LOCK_PUSHES = `
+SELECT p.id, p.late FROM unnest($1::uuid[], $2::provider_kind[]) AS q (operation_id, provider)
+JOIN operations o ON o.id = q.operation_id
+CROSS JOIN LATERAL (
+  SELECT id, NOT (o.ttl_seconds > 0 AND expires_at <= now()) AS late FROM push_notifications
+  WHERE operation_id = q.operation_id AND provider = q.provider AND id > o.id AND id <= o.last_push_id
+    AND ${isOver('$3')}
+  ORDER BY id LIMIT $4 FOR UPDATE SKIP LOCKED
+) p
+LIMIT $4`;
+
+/**
+ * $1 ids, $2 whether its retry window closed before it expired, $3 code and $4 words for expired, $5
+ * and $6 for late, $7 the attempt that a lease which ran out stands for.
+ */
+const EXPIRE = `
+WITH ended AS (
+  UPDATE push_notifications p
+  SET status = '${expired.to}', settled_at = now(), updated_at = now(), lease_until = NULL,
+    error_code = CASE WHEN t.late THEN $5::int ELSE $3::int END,
+    error_message = CASE WHEN t.late THEN $6 ELSE $4 END,
+    attempts = CASE WHEN p.lease_until IS NULL THEN p.attempts
+      ELSE jsonb_path_query_array(p.attempts || $7::jsonb, '$[last - 19 to last]') END,
+    attempt_count = p.attempt_count + (p.lease_until IS NOT NULL)::int,
+    unknown_count = p.unknown_count + (p.lease_until IS NOT NULL)::int
+  FROM unnest($1::uuid[], $2::boolean[]) AS t (id, late)
+  WHERE p.id = t.id AND p.id = ANY($1::uuid[]) AND p.status = '${expired.from[0]}'
+  RETURNING p.id, p.operation_id, p.provider
+), counted AS (
+  UPDATE operations o SET queued = o.queued - d.rows, failed = o.failed + d.rows, updated_at = now(),
+    completed_at = CASE WHEN o.scheduled + o.queued = d.rows THEN now() ELSE o.completed_at END
+  FROM (SELECT operation_id, count(*) AS rows FROM ended GROUP BY operation_id) d
+  WHERE o.id = d.operation_id
+), freed AS (
+  SELECT q.credential_id, count(*) AS rows
+  FROM ended e JOIN operation_parts q ON q.operation_id = e.operation_id AND q.provider = e.provider
+    AND e.id <= q.dispatched_through
+  GROUP BY q.credential_id
+)
+SELECT (SELECT count(*) FROM ended)::int AS rows,
+  (SELECT jsonb_object_agg(credential_id, -rows) FROM freed) AS windows`;
+
+/**
+ * Ends pushes whose time is over while nobody runs their job: behind a pause, or with a queue that is
+ * away. SCHEDULED ones are not among them: their life begins when they are due, and then they are
+ * QUEUED at once.
+ */
+export class ExpireRepository {
+  constructor(private readonly db: Database) {}
+
+  /**
+   * One look, and the end of what it finds, in one transaction that waits for nobody: what somebody
+   * else has locked is left for the next round.
+   *
+   * @param after the `next` of the look before.
+   */
+  async expire(after: Uuid | null, options: ExpireOptions): Promise<Expiry> {
+    const windowSeconds = options.retryWindowMs / 1_000;
+    const looked = await this.db.query<{ id: Uuid; queued: number; due: boolean }>(LOOK, [
+      after,
+      options.operations,
+      windowSeconds,
+    ]);
+    const due: Uuid[] = [];
+    let queued = 0;
+    let next = looked.length < options.operations ? null : (looked.at(-1)?.id ?? null);
+    for (const [at, row] of looked.entries()) {
+      if (!row.due) continue;
+      if (due.length > 0 && queued + row.queued > options.pushes) {
+        next = looked[at - 1]?.id ?? null;
+        break;
+      }
+      due.push(row.id);
+      queued += row.queued;
+    }
+    if (due.length === 0) return { next, expired: 0 };
+    const found = await this.db.query<{ id: Uuid }>(FIND, [due, windowSeconds]);
+    if (found.length === 0) return { next, expired: 0 };
+    const ended = await this.end(
+      found.map(({ id }) => id),
+      windowSeconds,
+      options.pushes,
+    );
+    return { next: ended < options.pushes ? next : after, expired: ended };
+  }
+
+  private async end(ids: Uuid[], windowSeconds: number, limit: number): Promise<number> {
+    return this.db.transaction(async (client) => {
+      const operations = await client.query<{ id: Uuid }>(LOCK_OPERATIONS, [ids]);
+      const parts = await client.query<{ operation_id: Uuid; provider: ProviderKind }>(LOCK_PARTS, [
+        operations.rows.map(({ id }) => id),
+      ]);
+      const pushes = await client.query<{ id: Uuid; late: boolean }>(LOCK_PUSHES, [
+        parts.rows.map((part) => part.operation_id),
+        parts.rows.map(({ provider }) => provider),
+        windowSeconds,
+        limit,
+      ]);
+      if (pushes.rows.length === 0) return 0;
+      const { EXPIRED, RETRIES_EXHAUSTED } = FAILURES;
+      const { rows } = await client.query<CommandRow>(EXPIRE, [
+        pushes.rows.map(({ id }) => id),
+        pushes.rows.map(({ late }) => late),
+        EXPIRED.code,
+        EXPIRED.sentence,
+        RETRIES_EXHAUSTED.code,
+        RETRIES_EXHAUSTED.sentence,
+        JSON.stringify([lostLease(new Date())]),
+      ]);
+      const { rows: ended = 0, windows = null } = rows[0] ?? {};
+      await changeWindows(client, new Map(Object.entries(windows ?? {})));
+      return ended;
+    });
+  }
+}
+
+/** As a worker that claims such a push keeps it. */
+function lostLease(at: Date): Attempt {
+  return {
+    at: at.toISOString(),
+    outcome: 'unknown',
+    reason: 'lease-lost',
+    latencyMs: 0,
+    counted: true,
+  };
+}

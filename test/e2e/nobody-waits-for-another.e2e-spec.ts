@@ -1,0 +1,92 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { apiClient, storeCredential } from '../../scripts/client.js';
+import { BACKENDS, startTestGateway, tokens, type TestGateway } from '../support/gateway.js';
+
+/** Promise 5: what one account has queued adds little to a single push of another. */
+
+let gateway: TestGateway | undefined;
+afterEach(async () => {
+  await gateway?.close();
+  gateway = undefined;
+});
+
+const SINGLES = 15;
+const BACKLOG = 5_000;
+
+/** Another account, with its own credentials. */
+async function neighbour(run: TestGateway) {
+  const hex = randomUUID().replaceAll('-', '');
+  const authToken = randomBytes(32).toString('hex');
+  await run.query('INSERT INTO accounts (id, auth_token_hash) VALUES ($1, $2)', [
+    hex,
+    createHash('sha256').update(authToken).digest(),
+  ]);
+  const client = apiClient(run.url, { sid: `AC${hex}`, token: authToken });
+  const ready = await run.control('GET', '/credentials?name=neighbour');
+  await storeCredential(client, { appName: 'n', credentialType: 'FCM', content: ready.fcm });
+  return client;
+}
+
+/** Milliseconds from the request to the arrival at the provider, one push after another. */
+async function singles(
+  run: TestGateway,
+  client: ReturnType<typeof apiClient>,
+  name: string,
+): Promise<number[]> {
+  const times: number[] = [];
+  for (let n = 0; n < SINGLES; n++) {
+    const token = `sim.ok.${name}${n}`;
+    const begun = Date.now();
+    await client.post('/v1/PushNotifications', {
+      to: [{ token, provider: 'FCM' }],
+      content: { body: 'Hi' },
+    });
+    let at = 0;
+    await run.until('it arrives', async () => {
+      const [entry] = (await run.control('GET', `/ledger?token=${token}`)).entries;
+      at = entry === undefined ? 0 : Date.parse(entry.at);
+      return at > 0;
+    });
+    times.push(at - begun);
+  }
+  return times.sort((a, b) => a - b);
+}
+
+const median = (sorted: readonly number[]) => sorted[sorted.length >> 1] ?? 0;
+
+const sent = async (run: TestGateway): Promise<number> =>
+  (await run.query(`SELECT coalesce(sum(sent), 0)::int AS n FROM operations WHERE total >= 50`))[0]
+    .n;
+
+describe.each(BACKENDS)('on %s, behind another account with 5,000 pushes', (backend) => {
+  it.each([
+    ['in one operation', 5_000],
+    ['in 100 operations', 50],
+  ])(
+    '%s, a single push takes little longer than alone',
+    async (_how, size) => {
+      // Each takes 20 ms with the provider, so that the backlog outlasts the singles.
+      const run = (gateway = await startTestGateway({
+        backend,
+        env: { WORKER_CONCURRENCY: '20' },
+      }));
+      await run.storeCredentials();
+      const other = await neighbour(run);
+      await singles(run, other, 'warm');
+      const alone = median(await singles(run, other, 'alone'));
+      const names = tokens(BACKLOG, 'slow.20');
+      for (let from = 0; from < BACKLOG; from += size)
+        await run.send(names.slice(from, from + size));
+      const begun = await sent(run);
+      const behind = median(await singles(run, other, 'behind'));
+      const now = await sent(run);
+      // The other account went on all the time, and is not done.
+      expect(now).toBeGreaterThan(begun);
+      expect(now).toBeLessThan(BACKLOG);
+      // A quiet machine gives 3; two busy cores blur some tens of milliseconds.
+      expect(behind).toBeLessThanOrEqual(3 * alone + 50);
+    },
+    120_000,
+  );
+});
