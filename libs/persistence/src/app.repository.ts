@@ -1,8 +1,7 @@
 import { Conflict, instantOfId, type App, type Uuid } from '@app/domain';
 import { lockAccount } from './account-lock.js';
 import { orUnavailable, type Database } from './database.js';
-import { idRange } from './operation.repository.js';
-import { pageOf } from './paging.js';
+import { idRange, pageOf } from './paging.js';
 import type { AppFilter, Page, PageRequest } from './ports.js';
 
 interface AppRow {

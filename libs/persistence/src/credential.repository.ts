@@ -11,8 +11,7 @@ import {
 import { lockAccount } from './account-lock.js';
 import { orUnavailable, type Database } from './database.js';
 import type { Credential as CredentialRow, CredentialWindow, Prisma } from './generated/client.js';
-import { idRange } from './operation.repository.js';
-import { pageOf } from './paging.js';
+import { idRange, pageOf } from './paging.js';
 import type {
   CredentialContent,
   CredentialFilter,

@@ -1,7 +1,6 @@
 import {
   InvalidRequest,
   instantOfId,
-  lowestIdAt,
   newId,
   type Operation,
   type OperationStatus,
@@ -11,7 +10,9 @@ import {
 import { ACCEPT, ACCEPT_ONCE, acceptValues } from './accept-statement.js';
 import { sqlState, type Database } from './database.js';
 import { findDone, takeKey } from './idempotency.js';
+import { pageOf } from './paging.js';
 import type { Done, NewOperation, Once, OperationFilter, Page, PageRequest } from './ports.js';
+import { rowRange } from './row-range.js';
 import { acceptUsers } from './user-pushes.js';
 
 interface OperationRow {
@@ -107,16 +108,20 @@ export class OperationRepository {
     filter: OperationFilter,
     page: PageRequest,
   ): Promise<Page<Operation>> {
+    const { status } = filter;
+    const values: unknown[] = [accountId];
+    const range = rowRange(
+      status === undefined ? 'account_id' : 'status',
+      status === undefined ? '$1' : `$${values.push(status)}::operation_status`,
+      { ...filter, before: page.before, values },
+    );
     const rows = await this.db.query<OperationRow>(
       `SELECT ${COLUMNS} FROM operations
-       WHERE account_id = $1 AND ($2::uuid IS NULL OR id < $2) AND ($3::uuid IS NULL OR id >= $3)
-         AND ($4::uuid IS NULL OR id < $4) AND ($5::operation_status IS NULL OR status = $5)
-       ORDER BY id DESC LIMIT $6`,
-      [accountId, page.before, ...idRange(filter), filter.status ?? null, page.limit + 1],
+       WHERE ${status === undefined ? '' : 'account_id = $1 AND '}${range.condition}
+       ORDER BY ${range.order} LIMIT $${values.length + 1}`,
+      [...values, page.limit + 1],
     );
-    const more = rows.length > page.limit;
-    const items = rows.slice(0, page.limit).map(toOperation);
-    return { items, next: more ? (items.at(-1)?.id ?? null) : null };
+    return pageOf(rows, page.limit, toOperation);
   }
 }
 
@@ -132,17 +137,6 @@ async function storable<T>(write: () => Promise<T>): Promise<T> {
     }
     throw error;
   }
-}
-
-/** Dates as a half-open id range, since an id carries its creation to the millisecond. */
-export function idRange(filter: {
-  startDate?: Date | undefined;
-  endDate?: Date | undefined;
-}): [from: Uuid | null, to: Uuid | null] {
-  return [
-    filter.startDate === undefined ? null : lowestIdAt(filter.startDate),
-    filter.endDate === undefined ? null : lowestIdAt(new Date(filter.endDate.getTime() + 1)),
-  ];
 }
 
 function toOperation(row: OperationRow): Operation {

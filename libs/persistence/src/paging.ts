@@ -1,4 +1,4 @@
-import type { Uuid } from '@app/domain';
+import { lowestIdAt, type Uuid } from '@app/domain';
 import type { Page } from './ports.js';
 
 /**
@@ -14,4 +14,15 @@ export function pageOf<R extends { id: Uuid }, T>(
   const items = rows.slice(0, limit);
   const more = rows.length > limit;
   return { items: items.map(toItem), next: more ? (items.at(-1)?.id ?? null) : null };
+}
+
+/** Dates as a half-open id range, since an id carries its creation to the millisecond. */
+export function idRange(filter: {
+  startDate?: Date | undefined;
+  endDate?: Date | undefined;
+}): [from: Uuid | null, to: Uuid | null] {
+  return [
+    filter.startDate === undefined ? null : lowestIdAt(filter.startDate),
+    filter.endDate === undefined ? null : lowestIdAt(new Date(filter.endDate.getTime() + 1)),
+  ];
 }

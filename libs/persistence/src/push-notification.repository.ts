@@ -10,13 +10,13 @@ import {
   type Uuid,
 } from '@app/domain';
 import type { Database } from './database.js';
-import { idRange } from './operation.repository.js';
 import type {
   Page,
   PageRequest,
   PushNotificationFilter,
   PushNotificationWithContent,
 } from './ports.js';
+import { rowRange } from './row-range.js';
 
 /** A request looks at no more rows than this, whatever its filters; a page may then be short. */
 export const MAX_EXAMINED_ROWS = 20_000;
@@ -61,19 +61,39 @@ const DISPATCHED_AT = `coalesce(p.dispatched_at,
   CASE WHEN p.status = 'QUEUED' AND p.id <= q.dispatched_through THEN q.dispatched_at END)`;
 
 /**
- * $1 account, $2 before, $3 from, $4 to, $5 operation: an operation's pushes lie between its own id
- * and its last push's, so they need no index of their own. $6 whether it failed, $7 user: few rows have
- * that, and indexes of their own find them.
+ * The newest rows that a page may be made of, by one of three indexes: of the account, of what failed in
+ * it, or of the user. An operation's pushes lie between its own id and its last push's, so they need no
+ * index of their own. See `RowRange` for the form of the bounds.
  */
-const EXAMINED = `
-  SELECT * FROM push_notifications
-  WHERE account_id = $1 AND ($2::uuid IS NULL OR id < $2) AND ($3::uuid IS NULL OR id >= $3)
-    AND ($4::uuid IS NULL OR id < $4)
-    AND ($5::uuid IS NULL OR id > $5)
-    AND ($5::uuid IS NULL
-      OR id <= (SELECT last_push_id FROM operations WHERE id = $5 AND account_id = $1))
-    AND (NOT $6::boolean OR error_code IS NOT NULL) AND ($7::uuid IS NULL OR user_id = $7)
-  ORDER BY id DESC LIMIT ${MAX_EXAMINED_ROWS}`;
+function examinedRows(
+  accountId: Uuid,
+  filter: PushNotificationFilter,
+  before: Uuid | null,
+  limit: number,
+) {
+  const { operationId, userId, errorCode } = filter;
+  const values: unknown[] = [accountId];
+  const range = rowRange(
+    userId === undefined ? 'account_id' : 'user_id',
+    userId === undefined ? '$1' : `$${values.push(userId)}::uuid`,
+    { ...filter, before, values },
+  );
+  const conditions = [range.condition];
+  // Said outright: from row comparisons PostgreSQL does not see that the partial indexes hold all.
+  if (userId !== undefined) conditions.push('account_id = $1 AND user_id IS NOT NULL');
+  if (errorCode !== undefined) conditions.push('error_code IS NOT NULL');
+  if (operationId !== undefined) {
+    const id = `$${values.push(operationId)}::uuid`;
+    conditions.push(
+      // Its own id is none of its pushes'.
+      range.from(id),
+      range.through(`(SELECT last_push_id FROM operations WHERE account_id = $1 AND id = ${id})`),
+    );
+  }
+  const sql = `SELECT * FROM push_notifications WHERE ${conditions.join(' AND ')}
+    ORDER BY ${range.order} LIMIT ${limit}`;
+  return { sql, values };
+}
 
 export class PushNotificationRepository {
   constructor(private readonly db: Database) {}
@@ -117,27 +137,29 @@ export class PushNotificationRepository {
       filter.provider !== undefined ||
       filter.tags !== undefined ||
       filter.errorCode !== undefined;
-    const keys = [
+    // Where every row is given out, the planner shall know how few are wanted: it would sort them else.
+    const { sql: examinedSql, values } = examinedRows(
       accountId,
+      filter,
       page.before,
-      ...idRange(filter),
-      filter.operationId ?? null,
-      filter.errorCode !== undefined,
-      filter.userId ?? null,
-    ];
+      filtered ? MAX_EXAMINED_ROWS : page.limit + 1,
+    );
+    const more = (at: number) => `$${values.length + at}`;
     const rows = await this.db.query<PushRow>(
       `SELECT ${COLUMNS}
        FROM (
-         SELECT * FROM (${EXAMINED}) examined
-         WHERE ($5::uuid IS NULL OR operation_id = $5)
-           AND ($8::push_status IS NULL OR status = $8)
-           AND ($9::provider_kind IS NULL OR provider = $9)
-           AND ($10::jsonb[] IS NULL OR tags @> ALL ($10)) AND ($11::int IS NULL OR error_code = $11)
-         LIMIT $12
+         SELECT * FROM (${examinedSql}) examined
+         WHERE (${more(1)}::uuid IS NULL OR operation_id = ${more(1)})
+           AND (${more(2)}::push_status IS NULL OR status = ${more(2)})
+           AND (${more(3)}::provider_kind IS NULL OR provider = ${more(3)})
+           AND (${more(4)}::jsonb[] IS NULL OR tags @> ALL (${more(4)}))
+           AND (${more(5)}::int IS NULL OR error_code = ${more(5)})
+         LIMIT ${more(6)}
        ) p JOIN operations o ON o.id = p.operation_id
        ORDER BY p.id DESC`,
       [
-        ...keys,
+        ...values,
+        filter.operationId ?? null,
         filter.status ?? null,
         filter.provider ?? null,
         filter.tags?.map((tag) => JSON.stringify(Object.fromEntries([tag]))) ?? null,
@@ -150,8 +172,8 @@ export class PushNotificationRepository {
     if (rows.length > page.limit) return { items, next: last };
     if (!filtered) return { items, next: null };
     const [examined] = await this.db.query<{ rows: number; last: Uuid | null }>(
-      `SELECT count(*)::int AS rows, (array_agg(p.id ORDER BY p.id))[1] AS last FROM (${EXAMINED}) p`,
-      keys,
+      `SELECT count(*)::int AS rows, (array_agg(p.id ORDER BY p.id))[1] AS last FROM (${examinedSql}) p`,
+      values,
     );
     if (examined === undefined || examined.rows < MAX_EXAMINED_ROWS) return { items, next: null };
     // Rows added since the first statement move the second one's end up: never past what was given out.
