@@ -141,7 +141,7 @@ async function runJest(patterns, isBuilt) {
   const env = {
     ...bareEnvironment(),
     ...keep(
-      /^(CI|FORCE_COLOR|NO_COLOR|REDIS_URL|NODE_EXTRA_CA_CERTS|HTTPS?_PROXY|NO_PROXY|npm_execpath|npm_config_\w+)$/i,
+      /^(CI|FUZZ_(SEED|RUNS)|FORCE_COLOR|NO_COLOR|REDIS_URL|NODE_EXTRA_CA_CERTS|HTTPS?_PROXY|NO_PROXY|npm_execpath|npm_config_\w+)$/i,
     ),
     NODE_ENV: 'test',
     TEST_DATABASE_SUPER_URL: postgres.superUrl,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { formatApiKeyId, formatId, newId, parseId } from '@app/domain';
 import { Store } from '../../libs/persistence/src/testing.js';
 import type { Json } from '../../scripts/types.js';
-import { ENDPOINTS } from './documented.js';
+import { ENDPOINTS, lifeCycleRank } from './documented.js';
 import type { Endpoint } from './documented.js';
 import { fcmContent, startGateway, storeCredential } from './gateway.js';
 import type { Answer, Client, Gateway } from './gateway.js';
@@ -65,19 +65,8 @@ const parameterOf = ({ path }: Endpoint) => /\{(\w+)\}/.exec(path)?.[1];
 
 /** Every endpoint with an id, whatever endpoints there will be; what ends something goes last. */
 const WITH_ID = ENDPOINTS.filter((endpoint) => parameterOf(endpoint) !== undefined).sort(
-  (a, b) => rank(a) - rank(b),
+  (a, b) => lifeCycleRank(a) - lifeCycleRank(b),
 );
-
-/**
- * Looks first, then commands, then ends: a push's before its operation's, which leave nothing to do. A user
- * outlives its registration, and an App not its credential.
- */
-function rank({ method, path }: Endpoint): number {
-  const order = ['{pushNotificationId}', 'Operations', 'Users', 'Credentials'];
-  const place = order.findIndex((word) => path.includes(word));
-  if (method === 'DELETE') return 20 + place;
-  return path.endsWith('/Redrive') ? 10 + place : 0;
-}
 
 function ask({ method, path, operation }: Endpoint, by: Client, id: string): Promise<Answer> {
   const url = path.replace(/\{\w+\}/, id);

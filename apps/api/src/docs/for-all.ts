@@ -36,7 +36,8 @@ const HEADERS = {
 type HeaderName = keyof typeof HEADERS;
 
 /** Failures that may meet every request of a kind, before its endpoint sees it. */
-const ALWAYS = { '500': 'Our fault; the log has the details.' };
+const PROBES_TOO = { '431': 'The URL and the headers are larger than 16 KB.' };
+const ALWAYS = { ...PROBES_TOO, '500': 'Our fault; the log has the details.' };
 const WITH_BODY = {
   '413': 'The body is larger than 10 MB.',
   '415': 'The body is not `application/json`.',
@@ -52,7 +53,7 @@ export function documentWhatGoesForAll(document: OpenAPIObject): OpenAPIObject {
     for (const method of METHODS) {
       const operation = path[method];
       if (operation === undefined) continue;
-      if (isPartOfTheContract(operation)) addFailures(operation, method);
+      addFailures(operation, method);
       addHeaders(operation);
     }
   }
@@ -65,7 +66,9 @@ function isPartOfTheContract(operation: Operation): boolean {
 }
 
 function addFailures(operation: Operation, method: (typeof METHODS)[number]): void {
-  const failures = method === 'get' ? ALWAYS : { ...ALWAYS, ...WITH_BODY };
+  const failures = isPartOfTheContract(operation)
+    ? { ...ALWAYS, ...(method === 'get' ? {} : WITH_BODY) }
+    : PROBES_TOO;
   for (const [status, description] of Object.entries(failures)) {
     operation.responses[status] ??= {
       description,
