@@ -19,6 +19,7 @@ process.once('message', async (message) => {
     masterKeyIps: ['127.0.0.1', '::1'],
     serverURL: 'http://127.0.0.1/parse',
     silent: true,
+    logsFolder: null,
     verbose: false,
     logLevel: 'error',
     push: { adapter: new PushAdapter({ ios: apns }) },

@@ -14,7 +14,7 @@ export class CheckConsumer {
   constructor(
     connection: Pick<QueueConnection, 'checkWorker'>,
     processor: (job: CheckJob) => Promise<CheckAnswer>,
-    private readonly options: DeliveryConsumerOptions,
+    private readonly options: Omit<DeliveryConsumerOptions, 'requeue'>,
   ) {
     const errors = new ErrorLog(options.logger);
     this.worker = connection.checkWorker(
