@@ -36,9 +36,10 @@ export async function fairness(context) {
 }
 
 /** @param {BenchContext} context @param {number} backlog @param {number} size */
-async function beside({ dir, quick }, backlog, size) {
+async function beside({ dir, cpuProf, quick }, backlog, size) {
   const stage = await startStage({
     dir,
+    cpuProf,
     backend: quick ? 'postgres' : 'redis',
     workers: quick ? 1 : 2,
   });
