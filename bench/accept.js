@@ -6,9 +6,10 @@ import { send, spread, untilSettled } from './traffic.js';
 /** @import { AcceptFigures, BenchContext, Spread, Stage } from './types.js' */
 
 /** @param {BenchContext} context @returns {Promise<AcceptFigures>} */
-export async function accept({ dir, quick, log }) {
+export async function accept({ dir, cpuProf, quick, log }) {
   const stage = await startStage({
     dir,
+    cpuProf,
     backend: quick ? 'postgres' : 'redis',
     workers: quick ? 1 : 2,
   });

@@ -3,6 +3,7 @@
  * one; the other sends single pushes. How much longer do those take than on an idle gateway?
  */
 import { built } from './built.js';
+import { newOperation } from './operation.js';
 import { startStage } from './stage.js';
 import { median, rounded } from './statistics.js';
 import { latencies, sendSingles, spread, untilSettled } from './traffic.js';
@@ -35,9 +36,10 @@ export async function fairness(context) {
 }
 
 /** @param {BenchContext} context @param {number} backlog @param {number} size */
-async function beside({ dir, quick }, backlog, size) {
+async function beside({ dir, cpuProf, quick }, backlog, size) {
   const stage = await startStage({
     dir,
+    cpuProf,
     backend: quick ? 'postgres' : 'redis',
     workers: quick ? 1 : 2,
   });
@@ -126,28 +128,10 @@ async function layBacklog(stage, backlog, size) {
     let left = backlog / size;
     const lay = async () => {
       while (left-- > 0) {
-        await operations.accept(accountId, {
-          settings: {
-            content: { title: 'Hi {{name}}', body: 'Your order {{order}} is on its way.' },
-            priority: 'HIGH',
-            sound: null,
-            ttlSeconds: 86_400,
-            collapseKey: null,
-            badge: null,
-            overrides: null,
-          },
-          scheduledFor: null,
-          tags: null,
-          recipients: size,
-          pushes: Array.from({ length: size }, (_, at) => ({
-            provider: (at + left) % 2 === 0 ? /** @type {const} */ ('FCM') : 'APN',
-            token: `sim.ok.backlog-${left}-${at}`,
-            variables: { name: 'Ada', order: String(at) },
-          })),
-          users: [],
-          appName: 'news',
-          credentials: { FCM: fcm, APN: apn },
-        });
+        await operations.accept(
+          accountId,
+          newOperation(size, left, 'backlog', { FCM: fcm, APN: apn }),
+        );
       }
     };
     await Promise.all(Array.from({ length: Math.min(8, left) }, lay));

@@ -65,9 +65,10 @@ const nameOf = ({ backend, workers, jobSize, shape }) =>
   `${backend}, ${workers} workers, jobs of ${jobSize}, ${shape}`;
 
 /** @param {BenchContext} context @param {GatewayCase} each @returns {Promise<GatewayRun>} */
-async function runCase({ dir, quick }, { backend, workers, jobSize, shape }) {
+async function runCase({ dir, cpuProf, quick }, { backend, workers, jobSize, shape }) {
   const stage = await startStage({
     dir,
+    cpuProf,
     backend,
     workers,
     env: { DELIVERY_JOB_SIZE: String(jobSize) },

@@ -1,7 +1,7 @@
 /** `npm run bench`: what Fanfare does in a second, what it costs, and beside what. docs/performance.md explains it. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { exitCodeOf } from '../scripts/child.js';
 import { stopEverything, stopOnInterrupt } from '../scripts/running.js';
@@ -28,6 +28,7 @@ const HELP = `npm run bench -- [options]
   --quick         small numbers, one round: shows that it works, measures nothing
   --json          one object on stdout, progress on stderr
   --markdown      writes the tables of the measured parts into docs/performance.md
+  --cpu-prof DIR  gateway, accept, fairness: api and workers leave their CPU profiles there
   --help          this`;
 
 /** @param {string[]} args @returns {Promise<number>} exit code */
@@ -85,6 +86,7 @@ function read(args) {
       options: {
         only: { type: 'string', multiple: true },
         rounds: { type: 'string' },
+        'cpu-prof': { type: 'string' },
         large: { type: 'boolean', default: false },
         quick: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
@@ -92,7 +94,7 @@ function read(args) {
         help: { type: 'boolean', default: false },
       },
     });
-    const { only = Object.keys(PARTS), rounds: given, ...flags } = values;
+    const { only = Object.keys(PARTS), rounds: given, 'cpu-prof': cpuProf, ...flags } = values;
     const parts = only.flatMap((text) => text.split(','));
     const unknown = parts.find((part) => !(part in PARTS));
     if (unknown !== undefined)
@@ -102,7 +104,12 @@ function read(args) {
       throw new Sentence('--rounds takes a whole number from 1 to 20.');
     if (flags.quick && flags.markdown)
       throw new Sentence('--quick measures nothing that belongs into docs/performance.md.');
-    return { ...flags, rounds, parts: /** @type {(keyof typeof PARTS)[]} */ (parts) };
+    return {
+      ...flags,
+      rounds,
+      cpuProf: cpuProf && resolve(cpuProf),
+      parts: /** @type {(keyof typeof PARTS)[]} */ (parts),
+    };
   } catch (error) {
     throw error instanceof Sentence ? error : new Sentence(`${messageOf(error)}\n\n${HELP}`);
   }

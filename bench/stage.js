@@ -18,7 +18,7 @@ import { cpuMs, familyCpuMs, megabytes, peakBytes } from './usage.js';
 const DURABLE = { fsync: 'on' };
 
 /** @param {StageOptions} options @returns {Promise<Stage>} */
-export async function startStage({ dir: parent, backend, workers, env = {} }) {
+export async function startStage({ dir: parent, cpuProf, backend, workers, env = {} }) {
   const dir = mkdtempSync(join(parent, 'stage-'));
   const postgres = await startPostgres({ settings: DURABLE });
   const redis = backend === 'redis' ? await startRedis() : undefined;
@@ -27,7 +27,11 @@ export async function startStage({ dir: parent, backend, workers, env = {} }) {
     database: postgres,
     simulator: true,
     ...(redis === undefined ? {} : { redisUrl: redis.url }),
-    env: { LOG_LEVEL: 'warn', ...env },
+    env: {
+      LOG_LEVEL: 'warn',
+      ...(cpuProf === undefined ? {} : { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${cpuProf}` }),
+      ...env,
+    },
   });
   const all = [gateway.worker];
   while (all.length < workers) all.push(await gateway.startWorker());

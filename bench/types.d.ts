@@ -9,6 +9,8 @@ export interface BenchContext {
   /** 10 million stored pushes too. */
   large: boolean;
   rounds: number;
+  /** Where api and workers leave a CPU profile when they end. */
+  cpuProf?: string | undefined;
   log: (line: string) => void;
 }
 
@@ -50,6 +52,7 @@ export interface Costs {
 
 export interface StageOptions {
   dir: string;
+  cpuProf?: string | undefined;
   backend: 'redis' | 'postgres';
   workers: number;
   env?: Record<string, string>;

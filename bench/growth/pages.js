@@ -3,6 +3,7 @@
  * each statement explained, rolled back, and then done.
  */
 import { built } from '../built.js';
+import { newOperation } from '../operation.js';
 import { mapValues, median } from '../statistics.js';
 
 /** @import { Pages } from '../types.js' */
@@ -75,28 +76,7 @@ export async function pagesOf(url, { accountId, credentials }) {
     // The first round fills the connection's caches.
     for (let round = 0; round <= ROUNDS; round++) {
       const { id } = await count('send', () =>
-        operations.accept(accountId, {
-          settings: {
-            content: { title: 'Hi {{name}}', body: 'Your order is on its way.' },
-            priority: 'HIGH',
-            sound: null,
-            ttlSeconds: 3_600,
-            collapseKey: null,
-            badge: null,
-            overrides: null,
-          },
-          scheduledFor: null,
-          tags: null,
-          recipients: SIZE,
-          pushes: Array.from({ length: SIZE }, (_, at) => ({
-            provider: at % 2 === 0 ? /** @type {const} */ ('FCM') : 'APN',
-            token: `token-${round}-${at}`,
-            variables: { name: 'Ada' },
-          })),
-          users: [],
-          appName: 'news',
-          credentials,
-        }),
+        operations.accept(accountId, newOperation(SIZE, round, 'pages', credentials)),
       );
       /** @type {string[]} */
       let ids = [];

@@ -28,12 +28,15 @@ const NAMES = {
 export function sectionsOf(figures) {
   const { engine, gateway, accept, growth, fairness } = figures;
   const limit = engine && bareLoop(engine);
+  // A quick run shows nothing of what is reached.
+  const judged = (/** @type {import('./reach.js').Goal[]} */ goals) =>
+    figures.quick ? [] : [reach(goals)];
   const sections = {
-    engine: engine && [engineSection(engine), reach(engineGoals(engine))],
-    gateway: gateway && [gatewaySection(gateway, limit), reach(gatewayGoals(gateway, limit))],
-    accept: accept && [acceptSection(accept), reach(acceptGoals(accept))],
-    growth: growth && [growthSection(growth), reach(growthGoals(growth))],
-    fairness: fairness && [fairnessSection(fairness), reach(fairnessGoals(fairness))],
+    engine: engine && [engineSection(engine), ...judged(engineGoals(engine))],
+    gateway: gateway && [gatewaySection(gateway, limit), ...judged(gatewayGoals(gateway, limit))],
+    accept: accept && [acceptSection(accept), ...judged(acceptGoals(accept))],
+    growth: growth && [growthSection(growth), ...judged(growthGoals(growth))],
+    fairness: fairness && [fairnessSection(fairness), ...judged(fairnessGoals(fairness))],
     sizing: gateway && [sizingOf(gateway)],
   };
   return Object.fromEntries(
