@@ -73,23 +73,26 @@ function examinedRows(
 ) {
   const { operationId, userId, errorCode } = filter;
   const values: unknown[] = [accountId];
+  const rangeOf = (id: Uuid) => ({
+    // Its own id is none of its pushes'.
+    from: id,
+    through: (end: string) =>
+      `(SELECT least(last_push_id, ${end}) FROM operations WHERE account_id = $1 AND id = $${values.push(id)}::uuid)`,
+  });
   const range = rowRange(
     userId === undefined ? 'account_id' : 'user_id',
     userId === undefined ? '$1' : `$${values.push(userId)}::uuid`,
-    { ...filter, before, values },
+    {
+      ...filter,
+      before,
+      within: operationId === undefined ? undefined : rangeOf(operationId),
+      values,
+    },
   );
   const conditions = [range.condition];
   // Said outright: from row comparisons PostgreSQL does not see that the partial indexes hold all.
   if (userId !== undefined) conditions.push('account_id = $1 AND user_id IS NOT NULL');
   if (errorCode !== undefined) conditions.push('error_code IS NOT NULL');
-  if (operationId !== undefined) {
-    const id = `$${values.push(operationId)}::uuid`;
-    conditions.push(
-      // Its own id is none of its pushes'.
-      range.from(id),
-      range.through(`(SELECT last_push_id FROM operations WHERE account_id = $1 AND id = ${id})`),
-    );
-  }
   const sql = `SELECT * FROM push_notifications WHERE ${conditions.join(' AND ')}
     ORDER BY ${range.order} LIMIT ${limit}`;
   return { sql, values };

@@ -16,15 +16,15 @@ export interface RowRange {
   condition: string;
   /** For ORDER BY. */
   order: string;
-  /** More bounds, of ids as SQL; both are inclusive. */
-  from(id: string): string;
-  through(id: string): string;
 }
 
 /**
  * @param lead the column before the id in the index.
  * @param value of the column, as SQL.
  * @param bounds both dates inclusive, `before` exclusive; `values` gets what the condition needs.
+ * @param bounds.within narrows them further: no row is older than `from`; `through` makes the upper end, an
+ *   id as SQL, out of the one that holds anyway. One bound at each end: with two, PostgreSQL begins at
+ *   either of them and looks at every entry of the index up to the other.
  */
 export function rowRange(
   lead: 'account_id' | 'status' | 'user_id',
@@ -33,23 +33,22 @@ export function rowRange(
     before: Uuid | null;
     startDate?: Date | undefined;
     endDate?: Date | undefined;
+    within?: { from: Uuid; through: (end: string) => string } | undefined;
     values: unknown[];
   },
 ): RowRange {
-  const { before, values } = bounds;
+  const { before, values, within } = bounds;
   const [from, to] = idRange(bounds);
   // UUIDs in lower case sort as text as they do in PostgreSQL.
   const end = to !== null && (before === null || to < before) ? to : before;
   const compare = (operator: string, id: string) => `(${lead}, id) ${operator} (${value}, ${id})`;
   const parameter = (id: Uuid) => `$${values.push(id)}::uuid`;
-  const lower = parameter(from ?? LOWEST);
+  const lower = parameter([from ?? LOWEST, within?.from ?? LOWEST].sort().at(-1)!);
   // Inclusive: the planner looks at the first column alone, and takes `<` for "none of this account".
   const upper = parameter(end === null ? HIGHEST : idBefore(end));
   return {
-    condition: `${compare('>=', lower)} AND ${compare('<=', upper)}`,
+    condition: `${compare('>=', lower)} AND ${compare('<=', within?.through(upper) ?? upper)}`,
     order: `${lead} DESC, id DESC`,
-    from: (id) => compare('>=', id),
-    through: (id) => compare('<=', id),
   };
 }
 
