@@ -3,10 +3,11 @@ import { parseAccountId } from '@app/domain';
 import { AccountRepository, Database, PartitionRepository } from '@app/persistence';
 import { Metrics, startMetricsServer } from '@app/platform';
 import type { Config, Logger } from '@app/platform';
-import { createQueueConnection } from '@app/queue';
+import { connectRateLimitStores, createQueueConnection } from '@app/queue';
 import { hashToken } from './auth/authenticator.js';
 import { createApp } from './create-app.js';
 import { PublicUrl } from './http/public-url.js';
+import { RateLimits } from './rate-limits/rate-limits.js';
 import { QueueAccess } from './http/queue-access.js';
 
 export interface RunningApi {
@@ -26,7 +27,12 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
   const database = new Database({ ...db, applicationName: 'fanfare-api' });
   const metrics = new Metrics('api');
   const queue = new QueueAccess(() => createQueueConnection(config.queue, logger));
-  const stops: (() => Promise<unknown>)[] = [() => database.close(), () => queue.close()];
+  const limits = connectRateLimitStores(config.queue, database.pool, http.rateLimits, logger);
+  const stops: (() => Promise<unknown>)[] = [
+    () => database.close(),
+    () => queue.close(),
+    async () => limits.close(),
+  ];
   const stop = async () => {
     for (const step of stops.splice(0).reverse()) await step();
   };
@@ -38,6 +44,7 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
       encryptionKeys,
       credentialWindow: providers.credentialWindow,
       queue,
+      rateLimits: new RateLimits(http.rateLimits, limits.stores),
       checkTimeoutMs: config.queue.checkTimeoutMs,
       publicUrl: http.publicUrl,
       logger,

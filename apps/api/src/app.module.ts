@@ -34,6 +34,7 @@ import type { QueueAccess } from './http/queue-access.js';
 import { PageTokens } from './lists/page-tokens.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { PushNotificationsModule } from './push-notifications/push-notifications.module.js';
+import { RateLimits } from './rate-limits/rate-limits.js';
 import { UsersModule } from './users/users.module.js';
 
 export interface AppParts {
@@ -42,6 +43,7 @@ export interface AppParts {
   /** Start value of a credential's admission window, pushes. */
   credentialWindow: number;
   queue: QueueAccess;
+  rateLimits: RateLimits;
   /** How long to wait for a worker to check a credential. */
   checkTimeoutMs: number;
   /** Without a trailing slash; absent: http://localhost and the port that was taken. */
@@ -72,6 +74,7 @@ export class AppModule {
       { provide: OperationErrorsRepository, useValue: new OperationErrorsRepository(database) },
       { provide: DispatchSignal, useValue: new DispatchSignal(database) },
       { provide: Authenticator, useValue: authenticator },
+      { provide: RateLimits, useValue: parts.rateLimits },
       { provide: PageTokens, useValue: new PageTokens(encryptionKeys) },
       {
         provide: CredentialChecks,

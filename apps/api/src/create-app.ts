@@ -12,6 +12,7 @@ import { ContractPipe } from './errors/contract.pipe.js';
 import { quietNestLogger } from './http/logging.js';
 import { measureRequests } from './http/request-metrics.js';
 import { createAdapter } from './http/server.js';
+import { RateLimits, registerRateLimits } from './rate-limits/rate-limits.js';
 
 /** The api, complete but not listening. */
 export async function createApp(
@@ -24,6 +25,7 @@ export async function createApp(
   );
   const fastify = app.getHttpAdapter().getInstance();
   registerAuthentication(fastify, app.get(Authenticator));
+  registerRateLimits(fastify, app.get(RateLimits));
   measureRequests(fastify, parts.metrics);
   app.useGlobalPipes(new ContractPipe());
   serveDocs(fastify, openApiOf(app));

@@ -65,6 +65,19 @@ export class TooLarge extends FanfareError {
   readonly status = 413;
 }
 
+/** 429: the caller has used up its second. */
+export class TooManyRequests extends FanfareError {
+  readonly code = 20429;
+  readonly status = 429;
+
+  constructor(
+    message: string,
+    readonly retryAfterSeconds: number,
+  ) {
+    super(message);
+  }
+}
+
 /**
  * 503: PostgreSQL cannot take the request now. Nothing was written, unless the connection broke in the
  * very moment of the commit.

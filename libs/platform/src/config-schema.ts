@@ -125,6 +125,26 @@ export const environment = z.object({
     description: 'Address that the REST API and the metrics port listen on.',
     default: '0.0.0.0',
   }),
+  RATE_LIMIT_REQUESTS: integer(
+    {
+      section: 'HTTP',
+      description: 'What each API key, and each account by its auth token, may ask; beyond it 429.',
+      default: '5000',
+      unit: 'requests a second',
+    },
+    1,
+    1_000_000,
+  ),
+  RATE_LIMIT_RECIPIENTS: integer(
+    {
+      section: 'HTTP',
+      description: 'The same for recipients of sends. One send may name 10,000, so at least that.',
+      default: '500000',
+      unit: 'recipients a second',
+    },
+    10_000,
+    100_000_000,
+  ),
   PUBLIC_URL: url(['http:', 'https:'], 'must be an http or https address.')
     .transform((value) => value.replace(/\/+$/, ''))
     .optional()

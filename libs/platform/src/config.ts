@@ -24,6 +24,8 @@ export interface Config {
     /** Without a trailing slash. Absent: http://localhost and the port that was taken. */
     publicUrl: string | undefined;
     metricsPort: number;
+    /** A second, of each API key or auth token. */
+    rateLimits: { requests: number; recipients: number };
   };
   database: { url: string; migrateUrl: string; poolSize: number };
   queue: {
@@ -233,6 +235,10 @@ function shape(values: Environment, env: Env): Config {
       port: values.PORT,
       publicUrl: values.PUBLIC_URL,
       metricsPort: values.METRICS_PORT,
+      rateLimits: {
+        requests: values.RATE_LIMIT_REQUESTS,
+        recipients: values.RATE_LIMIT_RECIPIENTS,
+      },
     },
     database: {
       url: values.DATABASE_URL,

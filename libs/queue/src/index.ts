@@ -6,4 +6,6 @@ export { CheckConsumer } from './check-consumer.js';
 export { DeliveryConsumer, createDeliveryConsumer } from './consumer.js';
 export type { DeliveryConsumerOptions, DeliveryProcessor } from './consumer.js';
 export * from './jobs.js';
+export { connectRateLimitStores } from './rate-limit-store.js';
+export type { RateLimitStore } from './rate-limit-store.js';
 export { DeliveryProducer } from './producer.js';

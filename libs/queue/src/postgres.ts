@@ -105,7 +105,8 @@ export async function connectToPostgres(
     warnings: () => Promise.resolve([]),
 
     async close() {
-      await Promise.all([...queues.values(), checks].map((queue) => queue?.close()));
+      await Promise.all([...queues.values()].map((queue) => queue.close()));
+      await checks?.close();
       await pool.end();
     },
   };

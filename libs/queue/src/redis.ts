@@ -133,7 +133,8 @@ export function connectToRedis(
     },
 
     async close() {
-      await Promise.all([...queues.values(), checks].map((queue) => queue?.close()));
+      await Promise.all([...queues.values()].map((queue) => queue.close()));
+      await checks?.close();
       for (const redis of opened) redis.disconnect();
     },
   };

@@ -2,6 +2,7 @@ import { Database } from '@app/persistence';
 import { Metrics, createLogger } from '@app/platform';
 import { createApp } from '../create-app.js';
 import { QueueAccess } from '../http/queue-access.js';
+import { RateLimits } from '../rate-limits/rate-limits.js';
 import { errorsPage } from './errors-page.js';
 import { openApiOf } from './openapi.js';
 
@@ -13,12 +14,17 @@ export async function committedDocs(): Promise<Record<string, string>> {
     poolSize: 1,
     applicationName: 'docs',
   });
+  const uncounted = { consume: () => Promise.resolve(0) };
   const app = await createApp({
     database,
     encryptionKeys: [{ id: 'docs', key: Buffer.alloc(32) }],
     credentialWindow: 1,
     queue: new QueueAccess(() => Promise.reject(new Error('No queue.'))),
     checkTimeoutMs: 1,
+    rateLimits: new RateLimits(
+      { requests: 1, recipients: 1 },
+      { requests: uncounted, recipients: uncounted },
+    ),
     publicUrl: undefined,
     logger: createLogger({ level: 'silent' }),
     metrics: new Metrics('api', { defaults: false }),

@@ -42,6 +42,11 @@ const REQUESTS = [
   [20413, 413, 'The body is larger than 10 MB.'],
   [20415, 415, 'The body is not `application/json`.'],
   [20422, 422, 'The `Idempotency-Key` was used for another request.'],
+  [
+    20429,
+    429,
+    'The API key or auth token has used up its requests or recipients of this second. `Retry-After` says when to go on.',
+  ],
   [20500, 500, 'Our fault. The log has the details under the request id.'],
   [
     20503,

@@ -1,5 +1,11 @@
 import type { ErrorBody } from '@app/contract';
-import { FanfareError, InvalidRequest, Unauthorized, Unavailable } from '@app/domain';
+import {
+  FanfareError,
+  InvalidRequest,
+  TooManyRequests,
+  Unauthorized,
+  Unavailable,
+} from '@app/domain';
 import { HttpException } from '@nestjs/common';
 
 /** An error as it leaves over HTTP. */
@@ -47,7 +53,9 @@ function answerOfOurs(error: FanfareError): ErrorAnswer {
   if (error instanceof Unauthorized) {
     headers['www-authenticate'] = 'Basic realm="fanfare", charset="UTF-8"';
   }
-  if (error instanceof Unavailable) headers['retry-after'] = String(error.retryAfterSeconds);
+  if (error instanceof Unavailable || error instanceof TooManyRequests) {
+    headers['retry-after'] = String(error.retryAfterSeconds);
+  }
   const errors = faults.map((fault) => ({ code, ...fault }));
   return { status, headers, body: { code, message, status, errors }, unexpected: false };
 }

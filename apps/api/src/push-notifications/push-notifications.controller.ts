@@ -15,7 +15,8 @@ import { PushNotificationRepository } from '@app/persistence';
 import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { AccountId } from '../auth/authentication.js';
+import { AccountId, FromCaller } from '../auth/authentication.js';
+import type { Caller } from '../auth/authenticator.js';
 import { NeedsScope } from '../auth/needs-scope.js';
 import { ApiErrors } from '../errors/api-errors.js';
 import { idFromPath, notFound } from '../http/id-from-path.js';
@@ -28,6 +29,7 @@ import {
 import { PublicUrl } from '../http/public-url.js';
 import { listing } from '../lists/listing.js';
 import { PageTokens } from '../lists/page-tokens.js';
+import { RateLimits } from '../rate-limits/rate-limits.js';
 import { SendService } from './send.service.js';
 import { renderContent } from './templates.js';
 
@@ -36,6 +38,7 @@ import { renderContent } from './templates.js';
 export class PushNotificationsController {
   constructor(
     private readonly sending: SendService,
+    private readonly rateLimits: RateLimits,
     private readonly pushNotifications: PushNotificationRepository,
     private readonly pageTokens: PageTokens,
     private readonly publicUrl: PublicUrl,
@@ -53,14 +56,16 @@ export class PushNotificationsController {
   @ApiResponse({ status: 202, description: 'Accepted.', standardSchema: SendAccepted })
   @ApiErrors(400, 413)
   async send(
-    @AccountId() accountId: Uuid,
+    @FromCaller() caller: Caller,
     @Body({ schema: Send }) body: Send,
     @Query({ schema: NoQuery }) _query: NoQuery,
     @IdempotencyKey() key: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SendAccepted> {
     const once = onceOf(key, 'POST', 'PushNotifications', body);
-    const { id, replayed } = await this.sending.accept(accountId, body, once);
+    const { id, replayed } = await this.sending.accept(caller.accountId, body, once, (recipients) =>
+      this.rateLimits.chargeRecipients(caller, recipients),
+    );
     markReplayed(reply, replayed);
     const operationId = formatId('operation', id);
     const operationLocation = this.publicUrl.of(`Operations/${operationId}`);

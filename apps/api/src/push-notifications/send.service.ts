@@ -28,10 +28,16 @@ export class SendService {
    *
    * @param once of a request that may be a repetition; it then gets its first answer again, also
    *   where it would be refused by now.
+   * @param charge called once the send is known to be good; refuses it by throwing.
    * @returns the operation's id, once it and every recipient are committed.
    * @throws InvalidRequest, also when its users have too many devices; KeyReused, Unavailable
    */
-  async accept(accountId: Uuid, send: Send, once?: Once): Promise<Done> {
+  async accept(
+    accountId: Uuid,
+    send: Send,
+    once?: Once,
+    charge?: (recipients: number) => Promise<void>,
+  ): Promise<Done> {
     const before = once === undefined ? null : await this.operations.findDone(accountId, once);
     if (before !== null) return before;
 
@@ -45,6 +51,7 @@ export class SendService {
 
     const { pushes, users, appName, credentials } = resolved;
     if (appName === null) throw new Error('A send without an App has a fault.');
+    await charge?.(send.to.length);
     const done = await this.operations.accept(
       accountId,
       {
