@@ -3,6 +3,8 @@
  * together that the product keeps apart; `npm test` proves that each rule bites (test/scripts/import-rules).
  */
 const SPEC = 'spec\\.ts$';
+/** What only tests import, beside the code; not built. */
+const TESTS_OWN = '^(libs|apps)/[^/]+/test/';
 
 /**
  * A folder that may import, of ours, only itself and the folders named.
@@ -89,13 +91,13 @@ module.exports = {
         'the product imports neither specs nor their support, nor a package that is not installed in production',
       severity: 'error',
       from: { path: '^(libs|apps)/', pathNot: SPEC },
-      to: { path: ['^test/', '^scripts/', SPEC] },
+      to: { path: ['^test/', '^scripts/', '^bench/', SPEC] },
     },
     {
       name: 'no-development-package',
       comment: 'what only a developer has installed is missing in production',
       severity: 'error',
-      from: { path: '^(libs|apps)/', pathNot: SPEC },
+      from: { path: '^(libs|apps)/', pathNot: [SPEC, TESTS_OWN] },
       to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
     },
     {

@@ -18,7 +18,7 @@ import { messageOf, print, run, Sentence } from './sentence.js';
 const MIGRATIONS = fileURLToPath(new URL('../prisma/migrations', import.meta.url));
 const QUEUE_SCHEMA = 'bullmq';
 /** As libs/queue/src/jobs.ts names them; a test holds the two together. */
-export const QUEUES = ['deliver-fcm', 'deliver-apn'];
+export const QUEUES = ['deliver-fcm', 'deliver-apn', 'check-credential'];
 
 /** Any fixed number: two migrations at once wait for each other. */
 const LOCK = 7_013_266_422;

@@ -10,6 +10,7 @@ import { setUp } from './setup.js';
 
 /** @type {Record<string, () => Promise<{ main: (args: string[]) => Promise<number | void> }>>} */
 const COMMANDS = {
+  bench: () => import('../bench/main.js'),
   demo: () => import('./demo.js'),
   start: () => import('./start.js'),
   simulator: () => import('./simulator.js'),

@@ -141,7 +141,7 @@ async function runJest(patterns, isBuilt) {
   const env = {
     ...bareEnvironment(),
     ...keep(
-      /^(CI|FUZZ_(SEED|RUNS)|FORCE_COLOR|NO_COLOR|REDIS_URL|NODE_EXTRA_CA_CERTS|HTTPS?_PROXY|NO_PROXY|npm_execpath|npm_config_\w+)$/i,
+      /^(CI|FUZZ_(SEED|RUNS)|SOAK_SECONDS|FORCE_COLOR|NO_COLOR|REDIS_URL|NODE_EXTRA_CA_CERTS|HTTPS?_PROXY|NO_PROXY|npm_execpath|npm_config_\w+)$/i,
     ),
     NODE_ENV: 'test',
     TEST_DATABASE_SUPER_URL: postgres.superUrl,
@@ -189,7 +189,8 @@ async function runJest(patterns, isBuilt) {
 }
 
 /**
- * What the tests get of the caller's environment: nothing that configures Fanfare, but the way to npm's registry.
+ * What the tests get of the caller's environment: nothing that configures Fanfare, but how long to soak and the way to
+ * npm's registry.
  * @param {RegExp} names
  * @returns {Record<string, string>}
  */

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import pg from 'pg';
 import { DatabaseLink } from '../support/database-link.js';
+import { forgetQueue } from '../support/forget-queue.js';
 import {
   BACKENDS,
   MAIN_BACKEND,
@@ -90,7 +90,7 @@ describe.each(BACKENDS)('on %s, after 202 nothing is lost', (backend) => {
     const sent = tokens(2_000, 'slow.5');
     const operationId = await run.send(sent);
     await run.until('a part is sent', async () => (await processed(run)) > 100);
-    await forget(run);
+    await forgetQueue(run);
     expect(await processed(run)).toBeLessThan(2_000);
     const operation = await run.settled(operationId, 60_000);
     expect(operation.stats).toMatchObject({ sent: 2_000, failed: 0 });
@@ -203,21 +203,6 @@ onRedis('on redis, after 202 nothing is lost', () => {
     expect(missing([...sent, ...later], await run.arrived())).toEqual([]);
   });
 });
-
-/** As an operator's FLUSHALL or TRUNCATE would. */
-async function forget(run: TestGateway): Promise<void> {
-  if (run.redis !== undefined) {
-    const { Redis } = await import('ioredis');
-    const redis = new Redis(run.redis.url);
-    await redis.flushall();
-    await redis.quit();
-    return;
-  }
-  const owner = new pg.Client({ connectionString: run.database.ownerUrl });
-  await owner.connect();
-  await owner.query('TRUNCATE bullmq.job CASCADE');
-  await owner.end();
-}
 
 async function outcomes(run: TestGateway): Promise<string> {
   const rows = await run.query(

@@ -1,5 +1,14 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { BACKENDS, startTestGateway, tokens, type TestGateway } from '../support/gateway.js';
+import { apiClient } from '../../scripts/client.js';
+import {
+  BACKENDS,
+  MAIN_BACKEND,
+  onFcm,
+  recipients,
+  startTestGateway,
+  tokens,
+  type TestGateway,
+} from '../support/gateway.js';
 
 /** Promise 11: SIGTERM finishes or hands back what is in flight, loses and duplicates nothing. */
 
@@ -35,5 +44,95 @@ describe.each(BACKENDS)('on %s, SIGTERM of a worker under load', (backend) => {
     );
     expect(attempts).toEqual({ most: 1, unknown: 0 });
     expect(await gateway.summary()).toMatchObject({ distinctAccepted: 1_500, duplicates: 0 });
+  }, 90_000);
+});
+
+describe('a rolling restart of api and workers under load', () => {
+  it('loses and doubles nothing, refuses nothing and burns no attempt', async () => {
+    const gateway = await startTestGateway({
+      backend: MAIN_BACKEND,
+      env: { REQUEST_TIMEOUT_MS: '5000', LEASE_MS: '15000' },
+    });
+    run = gateway;
+    await gateway.storeCredentials();
+    let api = gateway.api;
+    const workers = [gateway.worker, await gateway.startWorker()];
+    const sent: string[] = [];
+    const operationIds: string[] = [];
+    let isOver = false;
+    // Two callers without a pause; none of their requests may fail.
+    const callers = Array.from({ length: 2 }, async (_, caller) => {
+      for (let number = 0; !isOver; number++) {
+        const to = tokens(5, `slow.${50 * (caller + 1)}`, caller * 1_000_000 + number * 5);
+        sent.push(...to);
+        const client = apiClient(`http://127.0.0.1:${api.ready.port}`, gateway.account);
+        const body = { to: recipients(to), content: { title: 'Hello', body: 'Hello {{name}}' } };
+        operationIds.push((await client.post('/v1/PushNotifications', body)).operationId);
+      }
+    });
+    const more = async (what: string) => {
+      const before = operationIds.length;
+      await gateway.until(what, () => Promise.resolve(operationIds.length > before + 8));
+    };
+
+    await more('there is load');
+    const before = api;
+    api = await gateway.startApi();
+    expect(await before.stop()).toEqual({ code: 0, signal: null });
+    await more('the new api accepts');
+    for (const worker of workers) {
+      await gateway.startWorker();
+      expect(await worker.stop()).toEqual({ code: 0, signal: null });
+      await more('the load goes on');
+    }
+    isOver = true;
+    await Promise.all(callers);
+
+    const ended = async () => {
+      const [row] = await gateway.query('SELECT sum(sent)::int AS n FROM operations');
+      return row.n as number;
+    };
+    await gateway.until('all is sent', async () => (await ended()) === sent.length, 60_000);
+    expect(await gateway.summary()).toMatchObject({
+      requests: sent.length,
+      distinctAccepted: sent.length,
+      duplicates: 0,
+    });
+    const [attempts] = await gateway.query(
+      `SELECT count(*)::int AS rows, max(attempt_count)::int AS most, sum(unknown_count)::int AS unknown
+       FROM push_notifications`,
+    );
+    expect(attempts).toEqual({ rows: sent.length, most: 1, unknown: 0 });
+  }, 120_000);
+});
+
+describe('a provider that answers later than the grace period', () => {
+  it('does not hold a worker up: it ends in time, and its pushes are sent once more at most', async () => {
+    const gateway = await startTestGateway({
+      backend: MAIN_BACKEND,
+      env: { SHUTDOWN_GRACE_SECONDS: '2', REQUEST_TIMEOUT_MS: '8000', LEASE_MS: '10000' },
+    });
+    run = gateway;
+    await gateway.storeCredentials();
+    const operationId = await gateway.send([], { to: onFcm(tokens(30, 'slow.5000')) });
+    await gateway.until(
+      'all are on the wire',
+      async () => (await gateway.summary()).requests === 30,
+    );
+    const begun = performance.now();
+    await gateway.worker.stop();
+    // Two seconds of grace; the third is for a busy machine, and less than the provider's five.
+    expect(performance.now() - begun).toBeLessThan(3_500);
+    await gateway.startWorker();
+    const operation = await gateway.settled(operationId, 60_000);
+    expect(operation).toMatchObject({ status: 'COMPLETED', stats: { sent: 30, failed: 0 } });
+    const counts = [...(await gateway.arrived()).values()];
+    expect(counts).toHaveLength(30);
+    expect(Math.max(...counts)).toBe(2);
+    // In the window of promise 3, and the rows say so.
+    const [rows] = await gateway.query(
+      'SELECT min(unknown_count)::int AS least, max(unknown_count)::int AS most FROM push_notifications',
+    );
+    expect(rows).toEqual({ least: 1, most: 1 });
   }, 90_000);
 });

@@ -285,7 +285,7 @@ describe('a fresh checkout without a registry', () => {
     );
     expect([status, stderr]).toEqual([
       1,
-      'Usage: node scripts/run.js demo|start|simulator|chaos|test|setup\n',
+      'Usage: node scripts/run.js bench|demo|start|simulator|chaos|test|setup\n',
     ]);
   });
 

@@ -69,6 +69,10 @@ export function recipients(tokens: readonly string[]): Json[] {
   }));
 }
 
+/** All of them FCM. */
+export const onFcm = (names: readonly string[]): Json[] =>
+  names.map((token) => ({ token, provider: 'FCM' }));
+
 export const tokens = (count: number, behaviour = 'ok', from = 0): string[] =>
   Array.from({ length: count }, (_, at) => `sim.${behaviour}.${from + at}`);
 

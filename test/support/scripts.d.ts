@@ -103,3 +103,15 @@ declare module '*/scripts/progress.js' {
 declare module '*/scripts/test.js' {
   export function countJest(report: string, code: number): import('../../scripts/types.js').Counts;
 }
+
+declare module '*/bench/statistics.js' {
+  export function percentile(values: readonly number[], share: number): number;
+  export function mediansOf<T extends object>(rounds: readonly T[]): T;
+}
+
+declare module '*/bench/report/page.js' {
+  export function filledIn(
+    page: string,
+    figures: import('../../bench/types.js').BenchFigures,
+  ): string;
+}

@@ -3,9 +3,11 @@ import { parseAccountId } from '@app/domain';
 import { AccountRepository, Database, PartitionRepository } from '@app/persistence';
 import { Metrics, startMetricsServer } from '@app/platform';
 import type { Config, Logger } from '@app/platform';
+import { createQueueConnection } from '@app/queue';
 import { hashToken } from './auth/authenticator.js';
 import { createApp } from './create-app.js';
 import { PublicUrl } from './http/public-url.js';
+import { QueueAccess } from './http/queue-access.js';
 
 export interface RunningApi {
   port: number;
@@ -23,7 +25,8 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
   const { http, database: db, encryptionKeys, providers } = config;
   const database = new Database({ ...db, applicationName: 'fanfare-api' });
   const metrics = new Metrics('api');
-  const stops: (() => Promise<unknown>)[] = [() => database.close()];
+  const queue = new QueueAccess(() => createQueueConnection(config.queue, logger));
+  const stops: (() => Promise<unknown>)[] = [() => database.close(), () => queue.close()];
   const stop = async () => {
     for (const step of stops.splice(0).reverse()) await step();
   };
@@ -34,6 +37,8 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
       database,
       encryptionKeys,
       credentialWindow: providers.credentialWindow,
+      queue,
+      checkTimeoutMs: config.queue.checkTimeoutMs,
       publicUrl: http.publicUrl,
       logger,
       metrics,

@@ -23,12 +23,14 @@ import { ApiKeysModule } from './api-keys/api-keys.module.js';
 import { AppsModule } from './apps/apps.module.js';
 import { Authenticator } from './auth/authenticator.js';
 import { CommandsModule } from './commands/commands.module.js';
+import { CredentialChecks } from './credentials/credential-checks.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
 import { DeviceRegistrationsModule } from './device-registrations/device-registrations.module.js';
 import { ErrorFilter } from './errors/error.filter.js';
 import { HealthModule } from './health/health.module.js';
 import { requestLogging } from './http/logging.js';
 import { PublicUrl } from './http/public-url.js';
+import type { QueueAccess } from './http/queue-access.js';
 import { PageTokens } from './lists/page-tokens.js';
 import { OperationsModule } from './operations/operations.module.js';
 import { PushNotificationsModule } from './push-notifications/push-notifications.module.js';
@@ -39,6 +41,9 @@ export interface AppParts {
   encryptionKeys: readonly EncryptionKey[];
   /** Start value of a credential's admission window, pushes. */
   credentialWindow: number;
+  queue: QueueAccess;
+  /** How long to wait for a worker to check a credential. */
+  checkTimeoutMs: number;
   /** Without a trailing slash; absent: http://localhost and the port that was taken. */
   publicUrl: string | undefined;
   logger: Logger;
@@ -68,6 +73,10 @@ export class AppModule {
       { provide: DispatchSignal, useValue: new DispatchSignal(database) },
       { provide: Authenticator, useValue: authenticator },
       { provide: PageTokens, useValue: new PageTokens(encryptionKeys) },
+      {
+        provide: CredentialChecks,
+        useValue: new CredentialChecks(parts.queue, parts.checkTimeoutMs),
+      },
       { provide: PublicUrl, useValue: new PublicUrl(parts.publicUrl) },
     ];
     return {

@@ -107,10 +107,11 @@ export class Sweeper {
     pass: SweepPass,
     epoch: string | null,
   ): Promise<{ rewound: boolean; lost: LostPush[] }> {
+    // First: it waits for parts, so the pass must hold none yet.
+    const rewound = epoch !== null && (await this.rewindIfQueueLost(pass, epoch));
     await pass.closeParts(CLOSE_LIMIT);
     await pass.forgetKeys(FORGET_LIMIT);
     await pass.dropRegistrations(DROP_LIMIT);
-    const rewound = epoch !== null && (await this.rewindIfQueueLost(pass, epoch));
     // Lost rows lie behind the cursors; after a rewind there are none.
     const search = epoch !== null && !rewound;
     const lost = search ? await pass.lostPushes(this.options.lostAfterMs, LOST_LIMIT) : [];

@@ -18,12 +18,14 @@ import {
 } from '@app/persistence';
 import { startMetricsServer, type Config, type Logger } from '@app/platform';
 import {
+  CheckConsumer,
   createDeliveryConsumer,
   createQueueConnection,
   DeliveryProducer,
   QUEUES,
 } from '@app/queue';
 import { Admission } from './admission.js';
+import { CheckProcessor } from './check.processor.js';
 import { Claims } from './claims.js';
 import { Credentials } from './credentials.js';
 import { DeadTokens } from './dead-tokens.js';
@@ -44,6 +46,9 @@ export interface RunningWorker {
   /** Takes no more work, finishes what is in hand, commits it and closes everything. */
   stop: () => Promise<void>;
 }
+
+/** At once: each holds a connection to a provider for some seconds at most. */
+const MAX_CHECKS = 10;
 
 const monotonicMs = () => performance.now();
 
@@ -107,17 +112,14 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     onRetired: metrics.onRetired,
     logger,
   });
+  const credentials = new Credentials(new CredentialRepository(db, box));
   const processor = new DeliverProcessor(
     new Claims(
       deliveries,
       { ...config.delivery, requestTimeoutMs: config.providers.requestTimeoutMs },
       logger,
     ),
-    new Sender(
-      new Credentials(new CredentialRepository(db, box)),
-      new OperationContents(deliveries),
-      providers,
-    ),
+    new Sender(credentials, new OperationContents(deliveries), providers),
     settlements,
     {
       policy: {
@@ -145,6 +147,13 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       logger,
     }),
   );
+  const checks = new CheckProcessor(credentials, providers);
+  const checkConsumer = new CheckConsumer(connection, (job) => checks.check(job), {
+    concurrency: MAX_CHECKS,
+    lockMs: config.queue.jobLockMs,
+    stalledIntervalMs: config.queue.stalledIntervalMs,
+    logger,
+  });
   const partitions = new PartitionRepository(db);
   await partitions.ensure();
   const sweeper = new Sweeper(
@@ -206,7 +215,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
         dispatcher.stop(),
         admission.stop(),
       ]);
-      await Promise.all(consumers.map((consumer) => consumer.close()));
+      await Promise.all([...consumers, checkConsumer].map((consumer) => consumer.close()));
       await settlements.drain();
       await deadTokens.stop();
       await Promise.all([providers.FCM.close(), providers.APN.close()]);

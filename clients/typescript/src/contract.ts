@@ -173,6 +173,12 @@ export type CredentialContent =
   | ApnCertificateCredentialContent
   | ApnPkcs12CredentialContent;
 
+export interface CredentialCheck {
+  ok: boolean;
+  /** A sentence, with the provider's words when it refused. */
+  detail: string;
+}
+
 export interface Register {
   /** Name of an App. */
   appName: string;

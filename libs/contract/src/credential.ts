@@ -98,6 +98,16 @@ export const CredentialList = z
   .meta({ id: 'CredentialList' });
 export type CredentialList = z.output<typeof CredentialList>;
 
+export const CredentialCheck = z
+  .strictObject({
+    ok: z.boolean(),
+    detail: z
+      .string()
+      .meta({ description: "A sentence, with the provider's words when it refused." }),
+  })
+  .meta({ id: 'CredentialCheck' });
+export type CredentialCheck = z.output<typeof CredentialCheck>;
+
 export const CredentialQuery = z
   .strictObject({
     appName: AppName.optional(),

@@ -59,6 +59,12 @@ describe('cancel of an operation', () => {
     const [push] = await store.dispatchAll('small');
     await store.claim([push!.id], -1);
     expect(await cancel(id)).toBe(1);
+    // The provider may have it: nobody will ever tell, and whoever counts arrivals has to know.
+    const rows = await store.db.query(
+      'SELECT lease_lost FROM push_notifications WHERE operation_id = $1',
+      [id],
+    );
+    expect(rows).toEqual([{ lease_lost: true }]);
   });
 
   it('is refused when everything is in flight, over, or not there', async () => {

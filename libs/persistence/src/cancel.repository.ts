@@ -6,7 +6,8 @@ import type { CommandTarget } from './ports.js';
 
 /**
  * $1 account, $2 operation, $3 its last push, $4 one push or null. A row that somebody else has
- * locked is being claimed: in flight, so passed by. `freed` is what dispatch had counted.
+ * locked is being claimed: in flight, so passed by. One whose lease ran out may have arrived all the same:
+ * `lease_lost` keeps that. `freed` is what dispatch had counted.
  */
 const CANCEL = `
 WITH target AS MATERIALIZED (
@@ -17,7 +18,8 @@ WITH target AS MATERIALIZED (
   ORDER BY id FOR UPDATE SKIP LOCKED
 ), canceled AS (
   UPDATE push_notifications p
-  SET status = '${canceled.to}', settled_at = now(), updated_at = now(), lease_until = NULL
+  SET status = '${canceled.to}', settled_at = now(), updated_at = now(), lease_until = NULL,
+    lease_lost = (p.lease_until IS NOT NULL)
   FROM target t WHERE p.id = t.id AND p.id > $2 AND p.id <= $3 AND ($4::uuid IS NULL OR p.id = $4)
   RETURNING p.id, p.provider, t.status AS was
 ), counted AS (

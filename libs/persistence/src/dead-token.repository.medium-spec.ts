@@ -142,28 +142,51 @@ describe('an attempt and a new registration', () => {
     expect(await store.deadTokens.retire([early])).toBe(1);
   });
 
-  it.each([
-    ['is registered again', () => register('waits')],
-    ['moves to another user', async () => register('waits', { userId: await newUser() })],
-  ])('that %s while retiring waits for its user stays', async (_, meanwhile) => {
-    const id = await register('waits');
+  /** Retires while somebody else has the user; `meanwhile` answers what is to be waited for. */
+  async function retireBehind(
+    id: Uuid,
+    meanwhile: () => Promise<{ registering: Promise<Uuid> }>,
+  ): Promise<Uuid> {
     const before = dead('waits', { registeredBefore: await oneMillisecondAfter('waits') });
     const holder = await store.db.pool.connect();
-    let place: Uuid;
-    let retiring: Promise<number>;
     try {
       await holder.query('BEGIN');
       await holder.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [await ownerOf(id)]);
-      retiring = store.deadTokens.retire([before]);
-      await someoneWaits();
-      // To move it takes the same user's row: it stands in line behind.
-      const registering = meanwhile();
+      const retiring = store.deadTokens.retire([before]);
+      await waiting(1);
+      const { registering } = await meanwhile();
       await holder.query('COMMIT');
-      [place] = await Promise.all([registering, retiring]);
+      expect(await retiring).toBe(0);
+      return await registering;
     } finally {
       holder.release();
     }
-    expect(await tokensOf(place)).toEqual(expect.arrayContaining(['FCM waits']));
+  }
+
+  it('that comes while retiring waits for the user: the token stays', async () => {
+    const id = await register('waits');
+    const place = await retireBehind(id, async () => {
+      // Takes no lock that anybody has: it is over before the retirement goes on.
+      const again = await register('waits');
+      return { registering: Promise.resolve(again) };
+    });
+    expect(place).toBe(id);
+    expect(await tokensOf(id)).toEqual(['FCM waits']);
+  });
+
+  it('for another user that began earlier and commits while retiring waits: it stays there', async () => {
+    const id = await register('waits');
+    const userId = await newUser();
+    const target = (await registration(await register('other', { userId })))!.id;
+    await retireBehind(id, async () => {
+      // As a registration that began before the attempt and comes through only now.
+      await store.db.query(`UPDATE devices SET registration_id = $1 WHERE registration_id = $2`, [
+        target,
+        id,
+      ]);
+      return { registering: Promise.resolve(target) };
+    });
+    expect(await tokensOf(target)).toContain('FCM waits');
   });
 
   it('at once, many of both: no deadlock, no empty registration, nobody’s token lost', async () => {
@@ -185,8 +208,9 @@ describe('an attempt and a new registration', () => {
       expect(await tokensOf(place)).toContain(`FCM ${names[at]}`);
     }
     const empty = await store.db.query(
-      `SELECT FROM device_registrations r
-       WHERE NOT EXISTS (SELECT FROM devices d WHERE d.registration_id = r.id)`,
+      `SELECT FROM device_registrations r WHERE account_id = $1
+         AND NOT EXISTS (SELECT FROM devices d WHERE d.registration_id = r.id)`,
+      [tenant.accountId],
     );
     expect(empty).toEqual([]);
   });
@@ -207,11 +231,12 @@ const oneMillisecondAfter = async (token: string): Promise<Date> => {
   }
 };
 
-async function someoneWaits(): Promise<void> {
+/** Until so many statements wait for a lock. */
+async function waiting(count: number): Promise<void> {
   for (;;) {
-    const waiting = await store.db.query(
+    const found = await store.db.query(
       `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
     );
-    if (waiting.length > 0) return;
+    if (found.length >= count) return;
   }
 }

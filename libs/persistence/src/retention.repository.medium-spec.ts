@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import type { Uuid } from '@app/domain';
+import { instantOfId, type Uuid } from '@app/domain';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { moveClocks, type MovedClocks } from '../../../test/support/moved-clocks.js';
 import { PartitionRepository } from './partition.repository.js';
@@ -385,5 +385,34 @@ describe('forgetOperations', () => {
     await holder.query('ROLLBACK');
     holder.release();
     expect(await retention.forgetOperations(KEPT_DAYS, null, 10)).toEqual({ gone: 1, next: null });
+  });
+
+  it('reads by indexes what it looks at and no more, however many operations there are', async () => {
+    await startOver(5_000 * DAY_MS);
+    const some = await sendNow(1);
+    await clocks.moveTo(5_010 * DAY_MS);
+    await partitions.ensure();
+    // Others like it, from the milliseconds after it.
+    await store.db.query(
+      `INSERT INTO operations (id, account_id, content, priority, ttl_seconds, recipients, unaddressable_users, total,
+         unaddressable, scheduled, queued, sent, last_push_id, completed_at)
+       SELECT lowest_id_at(to_timestamp($2::float8 / 1000 + n / 1000.0)), account_id, content, priority, 1, 1, '{}', 1, 0, 0, 0,
+         1, lowest_id_at(to_timestamp($2::float8 / 1000 + n / 1000.0)), completed_at
+       FROM operations, generate_series(1, 20000) n WHERE id = $1`,
+      [some, instantOfId(some).getTime()],
+    );
+    const owner = new Store(database.ownerUrl);
+    await owner.db.query('ANALYZE operations');
+    await owner.db.close();
+    const asked = jest.spyOn(store.db, 'query');
+    await retention.forgetOperations(KEPT_DAYS, null, 50);
+    const [text, values] = asked.mock.calls[0]!;
+    asked.mockRestore();
+    const rows = await store.db.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`, values);
+    const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
+    expect(plan).toMatch(/Index Scan using operations_pkey/);
+    expect(plan).not.toMatch(/Seq Scan on (operations|operation_parts|push_notifications)/);
+    // The first of the fifty still has its push.
+    expect(await retention.forgetOperations(KEPT_DAYS, null, 50)).toMatchObject({ gone: 49 });
   });
 });

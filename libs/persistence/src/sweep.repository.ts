@@ -77,7 +77,8 @@ export class SweepPass {
 
   /**
    * Parts of finished operations need no further look. The operations are locked first: one that is
-   * redriven at this moment is finished no more, and its parts must stay pending.
+   * redriven at this moment is finished no more, and its parts must stay pending. It waits for nobody: a
+   * dispatcher may wait for one of these parts while it has another that a rewind wants.
    */
   async closeParts(limit: number): Promise<void> {
     await this.client.query(
@@ -88,7 +89,7 @@ export class SweepPass {
          LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
        ), parts AS MATERIALIZED (
          SELECT q.operation_id, q.provider FROM operation_parts q JOIN ended ON q.operation_id = ended.id
-         WHERE q.open ORDER BY q.credential_id, q.operation_id FOR UPDATE OF q
+         WHERE q.open FOR UPDATE OF q SKIP LOCKED
        )
        UPDATE operation_parts q SET open = false, pending = false
        FROM parts p WHERE q.operation_id = p.operation_id AND q.provider = p.provider`,

@@ -195,7 +195,7 @@ export const environment = z.object({
       section: 'Queue',
       description:
         'Connections that a process keeps for the queue on PostgreSQL. BullMQ pins one a queue ' +
-        'and needs some to spare: at least 6.',
+        'and needs some to spare: at least 7.',
       default: '12',
       unit: 'connections',
     },
@@ -221,6 +221,18 @@ export const environment = z.object({
     },
     100,
     3_600_000,
+  ),
+
+  CREDENTIAL_CHECK_TIMEOUT_MS: integer(
+    {
+      section: 'Queue',
+      description:
+        'How long the api waits for a worker to check a credential before it answers 503.',
+      default: '10000',
+      unit: 'milliseconds',
+    },
+    100,
+    10_000,
   ),
 
   ENCRYPTION_KEYS: keyring.register(variableDocs, {

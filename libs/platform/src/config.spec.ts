@@ -138,8 +138,8 @@ describe('loadConfig', () => {
   });
 
   it('asks for a larger queue pool on PostgreSQL only', () => {
-    expect(faultsOf({ ...minimal, QUEUE_POOL_SIZE: '5' })[0]).toContain('at least 6');
-    expect(faultsOf({ ...minimal, QUEUE_POOL_SIZE: '6' })).toEqual([]);
+    expect(faultsOf({ ...minimal, QUEUE_POOL_SIZE: '6' })[0]).toContain('at least 7');
+    expect(faultsOf({ ...minimal, QUEUE_POOL_SIZE: '7' })).toEqual([]);
     const redis = { REDIS_URL: 'redis://localhost:6379', QUEUE_POOL_SIZE: '5' };
     expect(faultsOf({ ...minimal, ...redis })).toEqual([]);
   });

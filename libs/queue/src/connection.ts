@@ -1,6 +1,6 @@
 import type { Config } from '@app/platform';
 import type { Processor, Queue, Worker } from 'bullmq';
-import type { DeliverJob, QueueName } from './jobs.js';
+import type { CheckAnswer, CheckJob, DeliverJob, QueueName } from './jobs.js';
 
 export type QueueConfig = Pick<Config['queue'], 'redisUrl' | 'databaseUrl' | 'prefix' | 'poolSize'>;
 
@@ -15,6 +15,10 @@ export type DeliveryWorker = Pick<
   Worker<DeliverJob, void>,
   'pause' | 'resume' | 'close' | 'waitUntilReady'
 >;
+
+/** The same of the queue of checks, whose jobs have an answer. */
+export type CheckQueue = Pick<Queue<CheckJob, CheckAnswer>, 'add' | 'getJob' | 'remove' | 'close'>;
+export type CheckWorker = Pick<Worker<CheckJob, CheckAnswer>, 'close' | 'waitUntilReady'>;
 
 export interface DeliveryWorkerOptions {
   /** Jobs in hand at once. */
@@ -49,6 +53,15 @@ export interface QueueConnection {
     processor: Processor<DeliverJob, void>,
     options: DeliveryWorkerOptions,
   ): DeliveryWorker;
+
+  /** The queue of checks, made on first use. */
+  checks(): CheckQueue;
+
+  /** A new Worker on it; whoever asks for it closes it. */
+  checkWorker(
+    processor: Processor<CheckJob, CheckAnswer>,
+    options: DeliveryWorkerOptions,
+  ): CheckWorker;
 
   /**
    * Waits until commands can be sent.

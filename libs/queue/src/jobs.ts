@@ -19,6 +19,23 @@ export interface DeliverJob {
   more?: string[];
 }
 
+/** Asks a provider whether a credential works; the job's answer is a `CheckAnswer`. */
+export const CHECK_CREDENTIAL = 'check-credential';
+
+export interface CheckJob {
+  accountId: string;
+  credentialId: string;
+  /** Milliseconds since the epoch: nobody waits for the answer any more. */
+  until: number;
+}
+
+/** Nothing secret: it lies in the queue for a minute. */
+export interface CheckAnswer {
+  ok: boolean;
+  /** A sentence for the operator. */
+  detail: string;
+}
+
 /** BullMQ priority by lane: unprioritised jobs go before prioritised ones. */
 export const LANE_PRIORITY = { small: undefined, bulk: 1 } as const;
 export type Lane = keyof typeof LANE_PRIORITY;

@@ -3,10 +3,11 @@ import { assertSchemaCompatibility, createPostgresBackend, withBackend } from 'b
 import pg from 'pg';
 import { EVENTS_KEPT, workerOptions } from './bullmq-options.js';
 import { QueueUnavailable } from './connection.js';
-import type { DeliveryQueue, QueueConfig, QueueConnection } from './connection.js';
+import type { CheckQueue, DeliveryQueue, QueueConfig, QueueConnection } from './connection.js';
 import { postgresEpoch } from './epoch.js';
 import { ErrorLog } from './error-log.js';
-import type { DeliverJob, QueueName } from './jobs.js';
+import { CHECK_CREDENTIAL } from './jobs.js';
+import type { CheckAnswer, CheckJob, DeliverJob, QueueName } from './jobs.js';
 
 /** BullMQ's tables; it has no key prefix on PostgreSQL, only a schema. */
 const SCHEMA = 'bullmq';
@@ -37,6 +38,12 @@ export async function connectToPostgres(
     throw error;
   }
   const queues = new Map<QueueName, DeliveryQueue>();
+  let checks: CheckQueue | undefined;
+  const openQueue = <Data, Answer>(name: string) =>
+    new Queue<Data, Answer>(name, {
+      connection: pool,
+      streams: { events: { maxLen: EVENTS_KEPT } },
+    });
 
   const ping = async (): Promise<void> => {
     await pool.query('SELECT 1');
@@ -48,10 +55,7 @@ export async function connectToPostgres(
     queue(name) {
       let queue = queues.get(name);
       if (queue === undefined) {
-        const made = new Queue<DeliverJob, void>(name, {
-          connection: pool,
-          streams: { events: { maxLen: EVENTS_KEPT } },
-        });
+        const made = openQueue<DeliverJob, void>(name);
         made.on('error', (err) => {
           errors.warn('Queue failed', err);
         });
@@ -63,6 +67,23 @@ export async function connectToPostgres(
 
     worker: (name, processor, options) =>
       new Worker<DeliverJob, void>(name, processor, {
+        ...workerOptions(options),
+        connection: pool,
+      }).on('error', options.onError),
+
+    checks() {
+      if (checks === undefined) {
+        const made = openQueue<CheckJob, CheckAnswer>(CHECK_CREDENTIAL);
+        made.on('error', (err) => {
+          errors.warn('Queue failed', err);
+        });
+        checks = made;
+      }
+      return checks;
+    },
+
+    checkWorker: (processor, options) =>
+      new Worker<CheckJob, CheckAnswer>(CHECK_CREDENTIAL, processor, {
         ...workerOptions(options),
         connection: pool,
       }).on('error', options.onError),
@@ -84,7 +105,7 @@ export async function connectToPostgres(
     warnings: () => Promise.resolve([]),
 
     async close() {
-      await Promise.all([...queues.values()].map((queue) => queue.close()));
+      await Promise.all([...queues.values(), checks].map((queue) => queue?.close()));
       await pool.end();
     },
   };

@@ -4,10 +4,11 @@ import { Redis } from 'ioredis';
 import type { RedisOptions } from 'ioredis';
 import { EVENTS_KEPT, workerOptions } from './bullmq-options.js';
 import { QueueUnavailable } from './connection.js';
-import type { DeliveryQueue, QueueConfig, QueueConnection } from './connection.js';
+import type { CheckQueue, DeliveryQueue, QueueConfig, QueueConnection } from './connection.js';
 import { redisEpoch } from './epoch.js';
 import { ErrorLog } from './error-log.js';
-import type { DeliverJob, QueueName } from './jobs.js';
+import { CHECK_CREDENTIAL } from './jobs.js';
+import type { CheckAnswer, CheckJob, DeliverJob, QueueName } from './jobs.js';
 
 const common: RedisOptions = {
   retryStrategy: (times) => Math.min(times * 100, 2_000),
@@ -62,7 +63,14 @@ export function connectToRedis(
   };
   const queues = new Map<QueueName, DeliveryQueue>();
   // Curly brackets keep all keys of a queue in one slot of a cluster.
-  const prefixOf = (name: QueueName) => `{${config.prefix}:${name}}`;
+  const prefixOf = (name: string) => `{${config.prefix}:${name}}`;
+  let checks: CheckQueue | undefined;
+  const openQueue = <Data, Answer>(name: string) =>
+    new Queue<Data, Answer>(name, {
+      connection: producers,
+      prefix: prefixOf(name),
+      streams: { events: { maxLen: EVENTS_KEPT } },
+    });
 
   return {
     backend: 'redis',
@@ -70,11 +78,7 @@ export function connectToRedis(
     queue(name) {
       let queue = queues.get(name);
       if (queue === undefined) {
-        const made = new Queue<DeliverJob, void>(name, {
-          connection: producers,
-          prefix: prefixOf(name),
-          streams: { events: { maxLen: EVENTS_KEPT } },
-        });
+        const made = openQueue<DeliverJob, void>(name);
         made.on('error', (err) => {
           errors.warn('Queue failed', err);
         });
@@ -94,6 +98,27 @@ export function connectToRedis(
       return worker.on('error', options.onError);
     },
 
+    checks() {
+      if (checks === undefined) {
+        const made = openQueue<CheckJob, CheckAnswer>(CHECK_CREDENTIAL);
+        made.on('error', (err) => {
+          errors.warn('Queue failed', err);
+        });
+        checks = made;
+      }
+      return checks;
+    },
+
+    checkWorker(processor, options) {
+      workers ??= openForWorkers();
+      const worker = new Worker<CheckJob, CheckAnswer>(CHECK_CREDENTIAL, processor, {
+        ...workerOptions(options),
+        connection: workers,
+        prefix: prefixOf(CHECK_CREDENTIAL),
+      });
+      return worker.on('error', options.onError);
+    },
+
     usable: (timeoutMs) => readyWithin(producers, timeoutMs),
 
     async ping() {
@@ -108,7 +133,7 @@ export function connectToRedis(
     },
 
     async close() {
-      await Promise.all([...queues.values()].map((queue) => queue.close()));
+      await Promise.all([...queues.values(), checks].map((queue) => queue?.close()));
       for (const redis of opened) redis.disconnect();
     },
   };

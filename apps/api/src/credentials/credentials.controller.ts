@@ -1,5 +1,6 @@
 import {
   Credential,
+  CredentialCheck,
   CredentialCreate,
   CredentialList,
   CredentialQuery,
@@ -36,12 +37,14 @@ import { PublicUrl } from '../http/public-url.js';
 import { listing } from '../lists/listing.js';
 import { PageTokens } from '../lists/page-tokens.js';
 import { checkContent } from './check-content.js';
+import { CredentialChecks } from './credential-checks.js';
 
 @ApiTags('Credentials')
 @Controller('v1/PushNotifications/Credentials')
 export class CredentialsController {
   constructor(
     private readonly credentials: CredentialRepository,
+    private readonly checks: CredentialChecks,
     private readonly workers: DispatchSignal,
     private readonly pageTokens: PageTokens,
     private readonly publicUrl: PublicUrl,
@@ -143,6 +146,28 @@ export class CredentialsController {
     if (!(await this.credentials.rotate(accountId, id, checked))) notFound();
     this.workers.notify('pauses');
     return this.accepted(reply, id);
+  }
+
+  @Post(':credentialId/Check')
+  @HttpCode(200)
+  @NeedsScope('manage')
+  @ApiOperation({
+    operationId: 'checkCredential',
+    summary: 'Ask the provider whether it works',
+    description:
+      'Delivers nothing. A worker asks; when none answers within ten seconds, the answer is 503. Not ok is ' +
+      'also what could not be found out: the detail says which.',
+  })
+  @ApiResponse({ status: 200, description: 'What it said.', standardSchema: CredentialCheck })
+  @ApiErrors(400, 404)
+  async check(
+    @AccountId() accountId: Uuid,
+    @Param('credentialId') credentialId: string,
+    @Query({ schema: NoQuery }) _query: NoQuery,
+  ): Promise<CredentialCheck> {
+    const id = idFromPath('credential', credentialId);
+    if ((await this.credentials.find(accountId, id)) === null) notFound();
+    return this.checks.ask(accountId, id);
   }
 
   @Delete(':credentialId')

@@ -1,6 +1,7 @@
 import { Database } from '@app/persistence';
 import { Metrics, createLogger } from '@app/platform';
 import { createApp } from '../create-app.js';
+import { QueueAccess } from '../http/queue-access.js';
 import { errorsPage } from './errors-page.js';
 import { openApiOf } from './openapi.js';
 
@@ -16,6 +17,8 @@ export async function committedDocs(): Promise<Record<string, string>> {
     database,
     encryptionKeys: [{ id: 'docs', key: Buffer.alloc(32) }],
     credentialWindow: 1,
+    queue: new QueueAccess(() => Promise.reject(new Error('No queue.'))),
+    checkTimeoutMs: 1,
     publicUrl: undefined,
     logger: createLogger({ level: 'silent' }),
     metrics: new Metrics('api', { defaults: false }),

@@ -38,15 +38,18 @@ describe('10,000 requests at once on one session of 100 streams', () => {
   });
 
   it('are not kept longer than the slot time: the rest is told at once', async () => {
-    server.script = () => {};
     const pool = pools.open(server, { slotWaitMs: 200, requestTimeoutMs: 600 });
+    // On a busy machine the connection alone takes longer than the slot time.
+    await heal(pool);
+    const before = server.requests;
+    server.script = () => {};
     const begun = performance.now();
     const exchanges = await postMany(pool, 10_000);
     expect(performance.now() - begun).toBeLessThan(5_000);
     const counts = { lost: 0, 'not-sent': 0 };
     for (const kind of statuses(exchanges)) counts[kind as keyof typeof counts] += 1;
     expect(counts).toEqual({ lost: 100, 'not-sent': 9_900 });
-    expect(server.requests).toBe(100);
+    expect(server.requests - before).toBe(100);
   });
 
   it('leave no memory behind, round after round', async () => {

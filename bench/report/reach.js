@@ -1,0 +1,94 @@
+/** What each part should reach, beside what it did: ratios within one run, and the few absolute bounds. */
+import { table } from './table.js';
+
+/** @import { AcceptFigures, EngineFigures, FairnessFigures, GatewayFigures, GrowthFigures } from '../types.js' */
+
+/** @typedef {{ what: string, wanted: number, found: number | undefined, atMost?: boolean }} Goal */
+
+/** @param {readonly Goal[]} goals @returns {string} */
+export const reach = (goals) =>
+  `What is wanted, and what this run shows:\n\n${table(
+    ['what', 'wanted', 'measured', 'reached'],
+    goals.flatMap(({ what, wanted, found, atMost = false }) =>
+      found === undefined
+        ? []
+        : [
+            [
+              what,
+              `${atMost ? '≤' : '≥'} ${wanted}`,
+              Math.round(found * 1000) / 1000,
+              (atMost ? found <= wanted : found >= wanted) ? 'yes' : 'no',
+            ],
+          ],
+    ),
+  )}`;
+
+/** @param {EngineFigures} figures @returns {Goal[]} */
+export function engineGoals({ ratios }) {
+  const beside = (/** @type {string} */ provider, /** @type {string} */ than) =>
+    ratios.find((each) => each.provider === provider && each.than === than && each.latencyMs === 0);
+  const [fcm, apn] = [beside('FCM', 'bare'), beside('APN', 'bare')];
+  const [sendEach, provider] = [beside('FCM', 'sendEach'), beside('APN', 'provider')];
+  return [
+    { what: 'FCM, messages/s of the bare loop’s', wanted: 0.9, found: fcm?.messagesPerSecond },
+    { what: 'APNs, messages/s of the bare loop’s', wanted: 0.9, found: apn?.messagesPerSecond },
+    { what: 'messages/s of `sendEach`’s', wanted: 1.5, found: sendEach?.messagesPerSecond },
+    { what: 'CPU a message of `sendEach`’s', wanted: 1, found: sendEach?.cpuUs, atMost: true },
+    { what: 'messages/s of `Provider`’s', wanted: 1.1, found: provider?.messagesPerSecond },
+    { what: 'CPU a message of `Provider`’s', wanted: 1, found: provider?.cpuUs, atMost: true },
+  ];
+}
+
+/** @param {GatewayFigures} figures @param {number | undefined} limit messages/s of the bare loop @returns {Goal[]} */
+export function gatewayGoals({ runs, parseServer }, limit) {
+  const bulk = runs.filter(({ backend, shape }) => backend === 'redis' && shape === 'bulk');
+  const best = (/** @type {(jobSize: number) => boolean} */ wanted) => {
+    const some = bulk.filter(({ jobSize, workers }) => wanted(jobSize) && workers <= 2);
+    return some.length === 0
+      ? undefined
+      : Math.max(...some.map(({ pushesPerSecond }) => pushesPerSecond));
+  };
+  const one = best((jobSize) => jobSize === 1);
+  const hundred = best((jobSize) => jobSize > 1);
+  const of = (/** @type {number | undefined} */ found, /** @type {number | undefined} */ other) =>
+    found === undefined || other === undefined ? undefined : found / other;
+  const peer = parseServer?.pushesPerSecond;
+  const most = (/** @type {'api' | 'worker'} */ name) =>
+    Math.max(...runs.map(({ peakMb }) => peakMb[name]));
+  return [
+    { what: 'one id a job, of the bare loop', wanted: 0.15, found: of(one, limit) },
+    { what: '100 ids a job, of the bare loop', wanted: 0.28, found: of(hundred, limit) },
+    { what: 'one id a job, of parse-server', wanted: 0.7, found: of(one, peer) },
+    { what: '100 ids a job, of parse-server', wanted: 1.3, found: of(hundred, peer) },
+    { what: 'peak of an api, MB', wanted: 300, found: most('api'), atMost: true },
+    { what: 'peak of a worker, MB', wanted: 300, found: most('worker'), atMost: true },
+  ];
+}
+
+/** @param {AcceptFigures} figures @returns {Goal[]} */
+export const acceptGoals = ({ many, idle, peakMb }) => [
+  { what: `${many} recipients, p50 idle, ms`, wanted: 600, found: idle.many.p50, atMost: true },
+  { what: 'one recipient, p50 idle, ms', wanted: 10, found: idle.one.p50, atMost: true },
+  { what: 'peak of the api, MB', wanted: 300, found: peakMb, atMost: true },
+];
+
+/** @param {GrowthFigures} figures @returns {Goal[]} of the largest database */
+export const growthGoals = ({ sizes }) =>
+  Object.entries(sizes.at(-1)?.calls ?? {}).map(([name, { p50Ratio }]) => ({
+    what: `${name}, median of the smallest database’s`,
+    wanted: 1.5,
+    found: p50Ratio,
+    atMost: true,
+  }));
+
+/** @param {FairnessFigures} figures @returns {Goal[]} */
+export const fairnessGoals = ({ runs }) =>
+  runs.flatMap((run) => [
+    {
+      what: `beside operations of ${run.size}, median of the idle one’s`,
+      wanted: 3,
+      found: run.ratio,
+      atMost: true,
+    },
+    { what: 'peak of a worker, MB', wanted: 300, found: run.peakMb.worker, atMost: true },
+  ]);

@@ -1,0 +1,88 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { BACKENDS, onFcm, startTestGateway, tokens, type TestGateway } from '../support/gateway.js';
+import { forgetQueue } from '../support/forget-queue.js';
+
+/**
+ * Promise 3: a push is handed over twice only when it was claimed, handed over, and not committed before its lease
+ * ran out.
+ */
+
+const PUSHES = 40;
+
+let run: TestGateway | undefined;
+afterEach(async () => {
+  await run?.close();
+  run = undefined;
+});
+
+/** All of them on the wire, none answered yet. */
+async function sendAndWaitForArrival(gateway: TestGateway, sent: string[]): Promise<string> {
+  // APNs begins with one stream, on which the others would wait for the first slow answer.
+  const operationId = await gateway.send([], { to: onFcm(sent) });
+  await gateway.until(
+    'all are on the wire',
+    async () => (await gateway.summary()).requests === PUSHES,
+  );
+  return operationId;
+}
+
+const rowsOf = (gateway: TestGateway) =>
+  gateway.query(
+    `SELECT id, status, lease, attempt_count, unknown_count, attempts, settled_at, updated_at
+     FROM push_notifications ORDER BY id`,
+  );
+
+const countersOf = (gateway: TestGateway) =>
+  gateway.query('SELECT total, queued, sent, failed, canceled FROM operations');
+
+describe.each(BACKENDS)('on %s, a push is handed over once', (backend) => {
+  it('when the queue forgets everything while its request is in flight', async () => {
+    const gateway = await startTestGateway({ backend, env: { REQUEST_TIMEOUT_MS: '4000' } });
+    run = gateway;
+    await gateway.storeCredentials();
+    await gateway.startWorker();
+    const operationId = await sendAndWaitForArrival(gateway, tokens(PUSHES, 'slow.2500'));
+    await forgetQueue(gateway);
+    await gateway.until('the sweep has noticed', async () => {
+      const [row] = await gateway.query('SELECT bool_and(rewound) AS noticed FROM operations');
+      return row.noticed;
+    });
+    // Both workers have the jobs again, and the claims hold.
+    expect((await countersOf(gateway))[0].queued).toBe(PUSHES);
+    const operation = await gateway.settled(operationId);
+    expect(operation.stats).toMatchObject({ sent: PUSHES, failed: 0 });
+    expect(await gateway.summary()).toMatchObject({ requests: PUSHES, duplicates: 0 });
+    const [attempts] = await gateway.query(
+      'SELECT max(lease) AS claims, max(attempt_count) AS tries, max(unknown_count) AS unknown FROM push_notifications',
+    );
+    expect(attempts).toEqual({ claims: 1, tries: 1, unknown: 0 });
+  }, 60_000);
+
+  it('or twice at most, when its worker was frozen past its lock and lease, whose late word changes nothing', async () => {
+    const gateway = await startTestGateway({ backend });
+    run = gateway;
+    await gateway.storeCredentials();
+    const operationId = await sendAndWaitForArrival(gateway, tokens(PUSHES, 'slow.1000'));
+    gateway.worker.pause();
+    expect((await countersOf(gateway))[0].queued).toBe(PUSHES);
+    await gateway.startWorker();
+    const operation = await gateway.settled(operationId, 60_000);
+    expect(operation).toMatchObject({ status: 'COMPLETED', stats: { sent: PUSHES, failed: 0 } });
+    const before = [await rowsOf(gateway), await countersOf(gateway)];
+
+    gateway.worker.resume();
+    // It ends when everything that it still had to say is committed, or refused by the fence.
+    expect(await gateway.worker.stop()).toEqual({ code: 0, signal: null });
+    expect([await rowsOf(gateway), await countersOf(gateway)]).toEqual(before);
+
+    const [rows] = before;
+    expect(rows?.every((row) => row.unknown_count === 1 && row.lease === 2)).toBe(true);
+    expect(rows?.[0].attempts).toMatchObject([
+      { outcome: 'unknown', reason: 'lease-lost' },
+      { outcome: 'accepted' },
+    ]);
+    const counts = [...(await gateway.arrived()).values()];
+    expect(counts).toHaveLength(PUSHES);
+    expect(Math.max(...counts)).toBe(2);
+  }, 90_000);
+});
