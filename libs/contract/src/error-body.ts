@@ -16,7 +16,17 @@ export const ErrorBody = z
       )
       .meta({ description: 'One item a fault found, up to 100.' }),
   })
-  .meta({ id: 'Error' });
+  .meta({
+    id: 'Error',
+    examples: [
+      {
+        code: 70002,
+        message: 'The request breaks the contract.',
+        status: 400,
+        errors: [{ code: 70002, message: 'Expected a string.', context: '$.to[3].token' }],
+      },
+    ],
+  });
 export type ErrorBody = z.output<typeof ErrorBody>;
 
 export const Health = z

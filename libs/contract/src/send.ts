@@ -117,7 +117,14 @@ export const Send = z
       .meta({ description: "APNs badge, Android's notification count." }),
     overrides: Overrides.optional(),
   })
-  .meta({ id: 'Send' });
+  .meta({
+    id: 'Send',
+    // As it is, /docs can send it: the simulator takes the token. Zod leaves out `examples` of what it transforms.
+    example: {
+      to: [{ token: 'sim.ok.my-phone', provider: 'FCM', variables: { name: 'Ada' } }],
+      content: { title: 'Hello {{name}}', body: 'Your order is on its way.' },
+    },
+  });
 export type Send = z.output<typeof Send>;
 
 export const SendAccepted = z
