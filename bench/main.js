@@ -71,7 +71,10 @@ export async function main(args) {
     rmSync(dir, { recursive: true, force: true });
     return 0;
   } catch (error) {
-    if (interrupt.isInterrupted()) return await new Promise(() => {}); // the interrupt ends the process
+    if (interrupt.isInterrupted()) {
+      rmSync(dir, { recursive: true, force: true });
+      return await new Promise(() => {}); // the interrupt ends the process
+    }
     await stopEverything();
     log(`Logs are in ${dir}.`);
     throw error;
