@@ -36,12 +36,13 @@ const SHORT = {
 /**
  * @param {object} options
  * @param {Backend} options.backend
+ * @param {number} options.jobSize pushes that a job carries at most
  * @param {string} options.dir
  * @param {() => boolean} options.isOver everything is being stopped
  * @param {<T>(title: string, work: () => Promise<T>) => Promise<T>} options.step
  * @returns {Promise<House>}
  */
-export async function startHouse({ backend, dir, isOver, step }) {
+export async function startHouse({ backend, jobSize, dir, isOver, step }) {
   const redis =
     backend === 'redis' ? await step('Start Redis, append-only', () => startRedis()) : undefined;
   const postgres = await step('Start PostgreSQL', () => startPostgres());
@@ -53,7 +54,7 @@ export async function startHouse({ backend, dir, isOver, step }) {
     simulator: true,
     ...(redis === undefined ? {} : { redisUrl: redis.url }),
     base: { ...bareEnvironment(), SIMULATOR_LEDGER_FILE: ledgerFile(dir) },
-    env: { ...SHORT, PORT: String(ports[0]) },
+    env: { ...SHORT, DELIVERY_JOB_SIZE: String(jobSize), PORT: String(ports[0]) },
   });
   const crashes = /** @type {string[]} */ ([]);
   const uncleanStops = /** @type {string[]} */ ([]);

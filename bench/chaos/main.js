@@ -91,7 +91,7 @@ export async function main(args) {
 async function chaos(options, { dir, log, isOver }) {
   const show = (/** @type {string} */ title, /** @type {() => Promise<any>} */ work) =>
     step(title, work, log);
-  const house = await startHouse({ backend: options.backend, dir, step: show, isOver });
+  const house = await startHouse({ ...options, dir, step: show, isOver });
   await show('Store credentials of three customers', () => storeCredentials(house));
 
   const client = caller(house, options.seed);

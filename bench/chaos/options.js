@@ -7,7 +7,7 @@ import { FAULTS, kindsOn } from './faults.js';
 
 /** @import { Backend, ChaosOptions } from './types.js' */
 
-const KNOWN = 'Known: --seconds --rate --seed --only --backend --json --keep --help';
+const KNOWN = 'Known: --seconds --rate --seed --only --backend --job-size --json --keep --help';
 const MAX_SEED = 2 ** 32 - 1;
 
 export const HELP = `npm run chaos -- [options]
@@ -22,6 +22,7 @@ arrived. Exit code 1 when a push is lost, unaccounted, or doubled outside the wi
   --seed N         replays load and faults of the run that printed it (default: a random one)
   --only a,b       these faults only; "none" for none
   --backend NAME   redis or postgres, which queues in PostgreSQL (default: redis where redis-server is installed)
+  --job-size N     pushes a job carries at most, 1 to 100 (default 1): DELIVERY_JOB_SIZE of the workers
   --json           one object on stdout: cases, accepted, sent, failed, canceled, lost, unaccounted, duplicates,
                    duplicatesOutsideWindow, seed and more; everything else goes to stderr
   --keep           keep the folder of logs and ledger; it is kept anyway when something was found
@@ -49,6 +50,7 @@ export function readOptions(args, hasRedis = isRedisInstalled) {
     rate: whole('--rate', values.rate ?? '200', 1, 5_000),
     seed: whole('--seed', values.seed ?? String(randomInt(MAX_SEED)), 0, MAX_SEED),
     backend,
+    jobSize: whole('--job-size', values['job-size'] ?? '1', 1, 100),
     kinds: kindsOf(values.only, backend),
     json: values.json ?? false,
     keep: values.keep ?? false,
@@ -67,6 +69,7 @@ function parse(args) {
         seed: { type: 'string' },
         only: { type: 'string' },
         backend: { type: 'string' },
+        'job-size': { type: 'string' },
         json: { type: 'boolean' },
         keep: { type: 'boolean' },
         help: { type: 'boolean' },

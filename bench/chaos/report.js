@@ -14,7 +14,7 @@ export function table(outcome) {
   const more = judgement.findings.length - findings.length;
   return [
     '',
-    `Chaos with seed ${options.seed}: ${options.seconds} s at ${options.rate} pushes/s, queue on ${options.backend}`,
+    `Chaos with seed ${options.seed}: ${options.seconds} s at ${options.rate} pushes/s, queue on ${options.backend}, ${options.jobSize} a job`,
     '',
     ...Object.entries(faults).map(([kind, times]) => wide(kind, times)),
     wide('cases', outcome.cases),
@@ -58,6 +58,7 @@ export const summary = ({ judgement, options, ...outcome }) => ({
   backend: options.backend,
   seconds: options.seconds,
   rate: options.rate,
+  jobSize: options.jobSize,
   requests: outcome.counts.requests,
   crashes: outcome.crashes.length,
   uncleanStops: outcome.uncleanStops.length,

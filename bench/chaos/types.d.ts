@@ -18,6 +18,8 @@ export interface ChaosOptions {
   rate: number;
   seed: number;
   backend: Backend;
+  /** Pushes that a job carries at most. */
+  jobSize: number;
   /** Kinds of faults, in the order of the table. */
   kinds: string[];
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId, type Pause, type Uuid } from '@app/domain';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import type { Probe } from './admission.repository.js';
 import type { ClaimedPush } from './delivery.repository.js';
 import { settlementOf, Store, type Tenant } from './testing.js';
 
@@ -238,6 +239,21 @@ describe('a probe', () => {
     expect(await store.admissions.beginProbe(tenant.fcm, 60_000)).toMatchObject({
       id: (await store.idsOf(plain))[0],
     });
+  });
+
+  it('that was never handed over is not counted off when it ends, however late its word comes', async () => {
+    const { claims } = await inHand(1, 1);
+    await hear(claims[0]!);
+    await store.accept(tenant, 3);
+    await endPause();
+    const counted = await store.outstanding(tenant.fcm);
+    const probe = (await store.admissions.beginProbe(tenant.fcm, 60_000)) as Probe;
+    const [claim] = await store.claim([probe.id]);
+    // The pause is over meanwhile, and it is a push as any other.
+    await store.admissions.resume(tenant.fcm, probe.id);
+    await store.deliveries.settle([settlementOf(claim!)]);
+    // What was handed over before the pause waits to be dispatched again.
+    expect([counted, await store.outstanding(tenant.fcm)]).toEqual([1, 0]);
   });
 
   it('passes by what is not due yet', async () => {

@@ -10,6 +10,10 @@ export interface Probe {
   lane: DispatchLane;
 }
 
+interface FoundProbe extends Probe {
+  operation_id: Uuid;
+}
+
 /** All workers together. */
 export interface Crew {
   /** Pushes of one provider that they can have in hand at once. */
@@ -49,7 +53,7 @@ FROM quiet WHERE w.credential_id = quiet.credential_id`;
  * what it hears is about the credential.
  */
 const CANDIDATES = `
-SELECT c.id, c.provider, c.lane FROM (
+SELECT c.id, c.provider, c.lane, c.operation_id FROM (
   SELECT n.id, q.provider, q.lane, q.operation_id
   FROM (
     (SELECT operation_id, provider, lane FROM operation_parts WHERE credential_id = $1 AND open
@@ -139,6 +143,21 @@ export class AdmissionRepository {
    * @returns null when there is no other push that is due; 'taken' when another worker was faster.
    */
   async beginProbe(credentialId: Uuid, timeoutMs: number): Promise<Probe | 'taken' | null> {
+    const found = await this.chooseProbe(credentialId, timeoutMs);
+    if (found === 'taken' || found === null) return found;
+    const { operation_id: operationId, ...probe } = found;
+    // It may lie above its part's cursor: when it ends it is counted off only if it was counted. After the
+    // transaction, for an operation is locked before a window; before the job, which does not exist yet.
+    await this.db.query('UPDATE operations SET rewound = true WHERE id = $1 AND NOT rewound', [
+      operationId,
+    ]);
+    return probe;
+  }
+
+  private async chooseProbe(
+    credentialId: Uuid,
+    timeoutMs: number,
+  ): Promise<FoundProbe | 'taken' | null> {
     return this.db.transaction(async (client) => {
       // No other rows are locked: the order of locks does not matter.
       const { rows } = await client.query<{ account_id: Uuid; not_this: Uuid | null }>(
@@ -148,7 +167,7 @@ export class AdmissionRepository {
       );
       const [paused] = rows;
       if (paused === undefined) return 'taken';
-      const found = await client.query<Probe>(CANDIDATES, [
+      const found = await client.query<FoundProbe>(CANDIDATES, [
         credentialId,
         paused.account_id,
         PARTS_LOOKED_AT,
