@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { formatApiKeyId, formatId, newId, parseId } from '@app/domain';
 import { Store } from '../../libs/persistence/src/testing.js';
 import type { Json } from '../../scripts/types.js';
-import { ENDPOINTS, lifeCycleRank } from './documented.js';
+import { ENDPOINTS, lifeCycleRank, NEEDS_WORKER } from './documented.js';
 import type { Endpoint } from './documented.js';
 import { fcmContent, startGateway, storeCredential } from './gateway.js';
 import type { Answer, Client, Gateway } from './gateway.js';
@@ -25,7 +25,7 @@ const BODIES: Record<string, () => object> = {
 };
 
 beforeAll(async () => {
-  gateway = await startGateway();
+  gateway = await startGateway({ env: { CREDENTIAL_CHECK_TIMEOUT_MS: '100' } });
   mine = gateway.client;
   theirs = await gateway.otherAccount();
   ids.credentialId = await storeCredential(mine, 'FCM', 'shop');
@@ -110,7 +110,8 @@ describe('an id of mine that another account asks for', () => {
       const foreign = await ask(endpoint, theirs, ids[parameter]!);
       expect(foreign.status).toBe(404);
       expect(shape(foreign)).toEqual(shape(await ask(endpoint, theirs, UNKNOWN[parameter]!())));
-      expect([200, 202]).toContain((await ask(endpoint, mine, ids[parameter]!)).status);
+      const done = NEEDS_WORKER.has(endpoint.operation.operationId) ? [503] : [200, 202];
+      expect(done).toContain((await ask(endpoint, mine, ids[parameter]!)).status);
     },
   );
 });

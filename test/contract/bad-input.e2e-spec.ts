@@ -204,6 +204,27 @@ describe('a send that breaks the contract', () => {
     expect(places.slice(0, 3)).toEqual(['$.to[0].token', '$.to[0].provider', '$.to[1].token']);
   });
 
+  // A tenth of a millisecond each on an idle machine; what would look at all of it takes far longer.
+  it.each<[string, (at: number) => unknown, object]>([
+    ['of wrong types', () => ({ token: 5, provider: 'x' }), {}],
+    ['that are none', () => null, {}],
+    ['with unknown fields', (at) => ({ token: 't', provider: 'FCM', [`x${at}`]: 1 }), {}],
+    ['of undecodable users', (at) => ({ userId: `comms_${at}` }), {}],
+    ['with bad variables', () => ({ ...to[0], variables: { a: 1 } }), {}],
+    [
+      'whose tags come out wrong',
+      () => ({ ...to[0], variables: { a: ' ' } }),
+      { tags: { a: '{{ a }}' } },
+    ],
+  ])('10,000 bad recipients %s are answered in bounded time', async (_, recipient, more) => {
+    const bad = Array.from({ length: 10_000 }, (_, at) => recipient(at));
+    const begin = performance.now();
+    const places = contexts(await refused({ to: bad, content, ...more }));
+    expect(performance.now() - begin).toBeLessThan(5_000);
+    expect(places).toHaveLength(100);
+    expect(places.every((place) => place.startsWith('$.to['))).toBe(true);
+  });
+
   it('says where a template breaks', async () => {
     const answer = await refused({ to, content: { body: 'one\ntwo {{ name' } });
     expect(answer.body.errors[0].message).toMatch(/line 2, column 5/);

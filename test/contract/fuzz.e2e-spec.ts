@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { formatId, parseId } from '@app/domain';
 import { Store } from '../../libs/persistence/src/testing.js';
-import { checkDocumented, ENDPOINTS, lifeCycleRank } from './documented.js';
+import { checkDocumented, ENDPOINTS, lifeCycleRank, NEEDS_WORKER } from './documented.js';
 import { goodRequest, requestsTo } from './fuzz-requests.js';
 import type { Callers } from './fuzz-requests.js';
 import { apnContent, fcmContent, startGateway, storeCredential } from './gateway.js';
@@ -26,7 +26,7 @@ let spent: KnownIds;
 
 beforeAll(async () => {
   process.stdout.write(`The fuzz of every endpoint has the seed ${SEED}, ${RUNS} requests each.\n`);
-  gateway = await startGateway();
+  gateway = await startGateway({ env: { CREDENTIAL_CHECK_TIMEOUT_MS: '100' } });
   raw = new RawClient(gateway.origin);
   const { client } = gateway;
   await storeCredential(client, 'APN', 'shop');
@@ -132,11 +132,13 @@ describe('no request gets a 5xx or an answer outside openapi.json', () => {
       const id = parameter?.at(method === 'DELETE' ? -1 : 0);
       const query = queryOf(operation.operationId);
       const good = goodRequest(endpoint, callers, id, goodBodies[0], query);
-      expect((await raw.send(good)).status).toBeLessThan(300);
+      const needsWorker = NEEDS_WORKER.has(operation.operationId);
+      const { status } = await raw.send(good);
+      expect(needsWorker ? status === 503 : status < 300).toBe(true);
       await fc.assert(
         fc.asyncProperty(requestsTo(endpoint, callers, known, goodBodies), async (request) => {
           const answer = await raw.send(request);
-          expect(answer.status).toBeLessThan(500);
+          if (!needsWorker || answer.status !== 503) expect(answer.status).toBeLessThan(500);
           checkDocumented(request.method, routedPath(request.path), answer);
         }),
         { seed: SEED, numRuns: RUNS, interruptAfterTimeLimit: LIMIT_MS },

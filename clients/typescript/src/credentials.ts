@@ -1,5 +1,6 @@
 import type {
   Credential,
+  CredentialCheck,
   CredentialContent,
   CredentialCreate,
   CredentialList,
@@ -47,6 +48,11 @@ export class Credentials {
   /** Puts a new secret in place; sends in flight finish on the old one. */
   rotate(id: string, content: CredentialContent, options?: CallOptions): Promise<ResourceAccepted> {
     return this.requests.change('PUT', `${ROOT}/${pathOf(id)}/Content`, content, options);
+  }
+
+  /** Asks the provider whether it works. @throws FanfareError with status 503 when no worker can say in time. */
+  check(id: string, options?: CallOptions): Promise<CredentialCheck> {
+    return this.requests.ask(`${ROOT}/${pathOf(id)}/Check`, undefined, options);
   }
 
   delete(id: string, options?: CallOptions): Promise<ResourceAccepted> {
