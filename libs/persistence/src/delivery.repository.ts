@@ -171,9 +171,13 @@ WITH settled AS (
     completed_at = CASE WHEN o.queued - d.sent - d.failed + o.scheduled = 0 THEN now() ELSE o.completed_at END
   FROM operation_deltas d WHERE o.id = d.operation_id
 )
-SELECT id, operation_id, provider, credential_id, status FROM settled`;
+SELECT s.id, s.operation_id, s.provider, s.credential_id, s.status,
+  s.status <> 'QUEUED' AND NOT coalesce((
+    SELECT s.id <= q.dispatched_through FROM operation_parts q
+    WHERE q.operation_id = s.operation_id AND q.provider = s.provider), false) AS beyond
+FROM settled s`;
 
-/** Of what ended in rewound operations: what lies above its part's cursor and so is not counted. */
+/** Of what ended beyond its part's cursor: what still lies there, and so is not counted. */
 const UNCOUNTED = `
 SELECT e.id FROM unnest($1::uuid[], $2::uuid[], $3::provider_kind[]) AS e (id, operation_id, provider)
 JOIN operation_parts q USING (operation_id, provider)
@@ -242,13 +246,10 @@ export class DeliveryRepository {
       batch.map((s) => s.dispatchedAt),
     ];
     return this.db.transaction(async (client) => {
-      const locked = await client.query<{ id: Uuid; rewound: boolean }>(LOCK_OPERATIONS, [
-        operationIds,
-      ]);
-      const rewound = new Set(locked.rows.filter((row) => row.rewound).map(({ id }) => id));
+      await client.query(LOCK_OPERATIONS, [operationIds]);
       const { rows } = await client.query<SettledRow>(SETTLE, columns);
       const over = rows.filter(({ status }) => status !== 'QUEUED');
-      const uncounted = await uncountedAmong(client, over, rewound);
+      const uncounted = await uncountedAmong(client, over);
       const ended = new Map<Uuid, number>();
       for (const { id, credential_id: credentialId } of over) {
         if (!uncounted.has(id)) ended.set(credentialId, (ended.get(credentialId) ?? 0) - 1);
@@ -301,15 +302,21 @@ interface SettledRow {
   provider: ProviderKind;
   credential_id: Uuid;
   status: string;
+  /** It ended, and its part's cursor had not passed it. */
+  beyond: boolean;
 }
 
-/** Pushes that were in flight when their cursor went back, and that dispatch has not passed since. */
+/**
+ * Pushes that dispatch has not counted: they were in flight when their cursor went back, or a turn that
+ * failed had handed them over all the same (a queue that answered too late, a COMMIT that was lost). A turn
+ * may pass them at this moment, so the parts are locked before they are looked at again; who is behind the
+ * cursor is counted for sure, for it goes back only under the lock of the operation.
+ */
 async function uncountedAmong(
   client: PoolClient,
   ended: readonly SettledRow[],
-  rewound: ReadonlySet<Uuid>,
 ): Promise<ReadonlySet<Uuid>> {
-  const rows = ended.filter((row) => rewound.has(row.operation_id));
+  const rows = ended.filter(({ beyond }) => beyond);
   if (rows.length === 0) return new Set();
   await client.query(LOCK_PARTS, [[...new Set(rows.map((row) => row.operation_id))]]);
   const uncounted = await client.query<{ id: Uuid }>(UNCOUNTED, [

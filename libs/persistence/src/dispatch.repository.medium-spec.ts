@@ -193,6 +193,26 @@ describe('sweep', () => {
     expect(await store.sweeps.pass((pass) => pass.auditWindows())).toBe(0);
   });
 
+  it('does not count off what a turn handed over that failed all the same', async () => {
+    await store.accept(tenant, 6);
+    const handedOver: Uuid[] = [];
+    const failing = store.dispatches.takeTurn('small', 4, ({ deliveries }) => {
+      handedOver.push(...deliveries.map(({ id }) => id));
+      return Promise.reject(new Error('The queue has them, and answered too late'));
+    });
+    await expect(failing).rejects.toThrow('too late');
+    const claims = await store.claim(handedOver);
+    const settle = (from: number, to: number) =>
+      store.deliveries.settle(claims.slice(from, to).map((claim) => settlementOf(claim)));
+    // Before the turn is repeated, and after.
+    await settle(0, 2);
+    expect(await store.outstanding(tenant.fcm)).toBe(0);
+    await take('small', 10);
+    expect(await store.outstanding(tenant.fcm)).toBe(4);
+    await settle(2, 4);
+    expect(await store.outstanding(tenant.fcm)).toBe(2);
+  });
+
   it('takes back by a rewind what it rewinds, and nothing else that is counted', async () => {
     await store.accept(tenant, 4);
     await take('small', 10);
