@@ -137,7 +137,7 @@ export const FAULTS = {
     run: async ({ redis }, fault) => {
       await redis?.kill9();
       await sleep(lasting(fault, 0, 2_000));
-      await redis?.restart();
+      await insist(async () => redis?.restart());
     },
   },
   'redis-empty': {
@@ -147,7 +147,7 @@ export const FAULTS = {
     run: async ({ redis }, fault) => {
       await redis?.kill9();
       await sleep(lasting(fault, 0, 2_000));
-      await redis?.restart({ empty: true });
+      await insist(async () => redis?.restart({ empty: true }));
     },
   },
   'redis-freeze': {
@@ -169,7 +169,7 @@ export const FAULTS = {
       if (postgres.pid !== undefined) process.kill(postgres.pid, 'SIGQUIT');
       await postgres.died;
       await sleep(lasting(fault, 0, 1_500));
-      await postgres.restart();
+      await insist(() => postgres.restart());
     },
   },
   'postgres-kill': {
@@ -178,7 +178,7 @@ export const FAULTS = {
     run: async ({ postgres }, fault) => {
       await postgres.kill9();
       await sleep(lasting(fault, 0, 1_500));
-      await postgres.restart();
+      await insist(() => postgres.restart());
     },
   },
   'read-only': {

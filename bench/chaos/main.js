@@ -147,7 +147,10 @@ async function breakThings(house, plan, log) {
   const begun = performance.now();
   const clock = () => seconds(performance.now() - begun).padStart(8);
   const running = [];
+  /** What could not be done or undone: told at the end, not as a rejection that nobody listens to yet. @type {unknown} */
+  let broken;
   for (const fault of plan) {
+    if (broken !== undefined) break;
     await sleep(Math.max(0, fault.atMs - (performance.now() - begun)));
     const { parts, run } = faultOf(fault.kind);
     running.push(
@@ -156,10 +159,11 @@ async function breakThings(house, plan, log) {
         await run(house, fault);
         done[fault.kind] = (done[fault.kind] ?? 0) + 1;
         log(`  ${from} to ${clock()}  ${fault.kind}`);
-      }),
+      }).catch((error) => void (broken ??= error)),
     );
   }
   await Promise.all(running);
+  if (broken !== undefined) throw broken;
   return done;
 }
 
