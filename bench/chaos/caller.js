@@ -15,6 +15,9 @@ const REQUEST_MS = 3_000;
 const REPEAT_MS = 400;
 const LOOK_MS = 250;
 
+/** Code of the 400: a frozen api, or a repetition, came later than the request wanted to be sent. */
+const SCHEDULE_PAST = 70_002;
+
 const PUSHES = '/v1/PushNotifications';
 
 /** @param {Pick<House, 'url' | 'account'>} house @param {number} seed */
@@ -23,7 +26,7 @@ export function caller(house, seed) {
   const authorization = `Basic ${Buffer.from(`${house.account.sid}:${house.account.token}`).toString('base64')}`;
   /** @type {AcceptedRequest[]} */
   const accepted = [];
-  /** Answered 400: their time had passed when they were repeated. @type {string[][]} */
+  /** Answered 400: their time had passed when the api came to them. @type {string[][]} */
   const refused = [];
   /** @type {string[]} */
   const wrongCounters = [];
@@ -74,7 +77,7 @@ export function caller(house, seed) {
         open.delete(request.key);
         return answer.body.operationId;
       }
-      if (answer?.status === 400 && request.inSeconds > 0 && attempt > 1) {
+      if (answer?.body?.code === SCHEDULE_PAST) {
         refused.push(tokens);
         open.delete(request.key);
         return undefined;
