@@ -81,7 +81,7 @@ export async function pagesOf(url, { accountId, credentials }) {
       /** @type {string[]} */
       let ids = [];
       await count('dispatch', () =>
-        dispatches.takeTurn('small', 500, async ({ deliveries: chunk }) => {
+        dispatches.takeTurns('small', 500, async ({ deliveries: chunk }) => {
           ids = chunk.map((push) => push.id);
         }),
       );

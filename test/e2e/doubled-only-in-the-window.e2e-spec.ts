@@ -42,11 +42,11 @@ describe.each(BACKENDS)('on %s, a push is handed over once', (backend) => {
     await gateway.storeCredentials();
     await gateway.startWorker();
     const operationId = await sendAndWaitForArrival(gateway, tokens(PUSHES, 'slow.2500'));
+    const epoch = async () =>
+      (await gateway.query(`SELECT value FROM sweep_state WHERE name = 'queue-epoch'`))[0].value;
+    const before = await epoch();
     await forgetQueue(gateway);
-    await gateway.until('the sweep has noticed', async () => {
-      const [row] = await gateway.query('SELECT bool_and(rewound) AS noticed FROM operations');
-      return row.noticed;
-    });
+    await gateway.until('the sweep has noticed', async () => (await epoch()) !== before);
     // Both workers have the jobs again, and the claims hold.
     expect((await countersOf(gateway))[0].queued).toBe(PUSHES);
     const operation = await gateway.settled(operationId);

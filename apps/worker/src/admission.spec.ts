@@ -9,7 +9,8 @@ afterEach(async () => {
 });
 
 interface Given {
-  crew?: { slots: number; activeCredentials: number };
+  crew?: { slots: number; activeCredentials: number; busyCredentials: number };
+  away?: Error;
   due?: Uuid[];
   probe?: Probe | 'taken' | null;
   failing?: Error;
@@ -29,8 +30,9 @@ function make(given: Given = {}) {
     {
       seen: async () => {
         if (given.failing !== undefined) throw given.failing;
-        return given.crew ?? { slots: 200, activeCredentials: 1 };
+        return given.crew ?? { slots: 200, activeCredentials: 1, busyCredentials: 1 };
       },
+      countWaiting: async () => undefined,
       gone: note('gone', undefined),
       grow: async () => undefined,
       due: async () => due.splice(0),
@@ -45,7 +47,10 @@ function make(given: Given = {}) {
       intervalMs: 60_000,
       probeTimeoutMs: 9_000,
       startWindow: 500,
-      handOver: note('handOver', undefined),
+      handOver: async (one) => {
+        calls.push(['handOver', one]);
+        if (given.away !== undefined) throw given.away;
+      },
       onResumed: () => void calls.push(['resumed']),
       logger: {
         info: () => undefined,
@@ -82,13 +87,16 @@ const commit = async (admission: Admission, over: Partial<PushSettlement>) => {
 
 describe('Admission', () => {
   it('gives a credential half of the slots while others have work, else its window', async () => {
-    const alone = make({ crew: { slots: 400, activeCredentials: 1 } });
+    const alone = make({ crew: { slots: 400, activeCredentials: 1, busyCredentials: 1 } });
     await alone.admission.start();
     expect(alone.admission.share).toBe(MAX_WINDOW);
-    const crowded = make({ crew: { slots: 400, activeCredentials: 2 } });
+    const crowded = make({ crew: { slots: 400, activeCredentials: 2, busyCredentials: 1 } });
     await crowded.admission.start();
     expect(crowded.admission.share).toBe(200);
-    const tiny = make({ crew: { slots: 1, activeCredentials: 2 } });
+    const many = make({ crew: { slots: 400, activeCredentials: 9, busyCredentials: 8 } });
+    await many.admission.start();
+    expect(many.admission.share).toBe(50);
+    const tiny = make({ crew: { slots: 1, activeCredentials: 2, busyCredentials: 2 } });
     await tiny.admission.start();
     expect(tiny.admission.share).toBe(1);
   });
@@ -104,6 +112,19 @@ describe('Admission', () => {
     const late = make({ due: ['c'], probe: 'taken' });
     await late.admission.start();
     expect(late.calls).toEqual([['beginProbe', 'c', 9_000]]);
+  });
+
+  it('lets a bulk probe go first, and one that the queue did not take come again soon', async () => {
+    const probe: Probe = { id: 'p', provider: 'FCM', lane: 'bulk' };
+    const { admission, calls } = make({ due: ['c', 'd'], probe, away: new Error('queue away') });
+    await admission.start();
+    expect(calls.filter(([name]) => name !== 'warning')).toEqual(
+      ['c', 'd'].flatMap((id) => [
+        ['beginProbe', id, 9_000],
+        ['handOver', { ...probe, lane: 'small' }],
+        ['probeAgain', id, 'p', 1_000],
+      ]),
+    );
   });
 
   it('ends the pause when there is no other push to try it with', async () => {

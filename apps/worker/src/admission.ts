@@ -26,6 +26,8 @@ export interface AdmissionOptions {
 
 /** After a probe that could not tell. */
 const UNCLEAR_WAIT_MS = 5_000;
+/** After one that the queue did not take. */
+const NOT_HANDED_OVER_WAIT_MS = 1_000;
 const GROW_EVERY = 5;
 /** The same warning of a credential is written this often at most. */
 const WARN_EVERY_MS = 60_000;
@@ -47,7 +49,15 @@ export class Admission {
   constructor(
     private readonly admissions: Pick<
       AdmissionRepository,
-      'seen' | 'gone' | 'grow' | 'due' | 'beginProbe' | 'probeAgain' | 'resume' | 'warn'
+      | 'seen'
+      | 'countWaiting'
+      | 'gone'
+      | 'grow'
+      | 'due'
+      | 'beginProbe'
+      | 'probeAgain'
+      | 'resume'
+      | 'warn'
     >,
     private readonly options: AdmissionOptions,
   ) {}
@@ -98,7 +108,11 @@ export class Admission {
   private async look(): Promise<void> {
     const { workerId, slots, startWindow } = this.options;
     const crew = await this.admissions.seen(workerId, slots);
-    this.share = crew.activeCredentials > 1 ? Math.max(crew.slots >> 1, 1) : MAX_WINDOW;
+    const { slots: all, activeCredentials, busyCredentials } = crew;
+    // Half at most, and no more than leaves each of the busy ones as much.
+    const parts = Math.max(busyCredentials, 2);
+    this.share = activeCredentials > 1 ? Math.max(Math.floor(all / parts), 1) : MAX_WINDOW;
+    await this.admissions.countWaiting(this.share);
     if (this.looks++ % GROW_EVERY === 0) await this.admissions.grow(startWindow);
     for (const credentialId of await this.admissions.due()) await this.probe(credentialId);
   }
@@ -107,8 +121,17 @@ export class Admission {
     const probe = await this.admissions.beginProbe(credentialId, this.options.probeTimeoutMs);
     if (probe === 'taken') return;
     // Nothing else is due: what comes next tries it.
-    if (probe === null) await this.resume(credentialId, null);
-    else await this.options.handOver(probe);
+    if (probe === null) {
+      await this.resume(credentialId, null);
+      return;
+    }
+    try {
+      // It goes before everything else, also when its operation is a large one.
+      await this.options.handOver({ ...probe, lane: 'small' });
+    } catch (err) {
+      this.options.logger.warn({ err, credentialId }, 'A probe was not handed over');
+      await this.admissions.probeAgain(credentialId, probe.id, NOT_HANDED_OVER_WAIT_MS);
+    }
   }
 
   private async resume(credentialId: Uuid, probe: Uuid | null): Promise<void> {

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { DispatchLane, Turn } from '@app/persistence';
+import type { DispatchLane, Turns } from '@app/persistence';
 import { Dispatcher } from './dispatcher.js';
 
 const open: Dispatcher[] = [];
@@ -8,13 +8,17 @@ afterEach(async () => {
 });
 
 /** `turns` answers by lane and running number; resolves `quiet` when nothing was found in a round. */
-function make(turns: (lane: DispatchLane, at: number) => Turn | null | Error, intervalMs = 60_000) {
+function make(
+  turns: (lane: DispatchLane, at: number) => Turns | null | Error,
+  intervalMs = 60_000,
+  usable = () => Promise.resolve(),
+) {
   const taken: DispatchLane[] = [];
   const warnings: unknown[] = [];
   let waiting: { count: number; resolve: () => void } | undefined;
   const dispatcher = new Dispatcher(
     {
-      takeTurn: (lane) => {
+      takeTurns: (lane) => {
         taken.push(lane);
         if (waiting !== undefined && taken.length >= waiting.count) waiting.resolve();
         const turn = turns(lane, taken.length);
@@ -26,6 +30,7 @@ function make(turns: (lane: DispatchLane, at: number) => Turn | null | Error, in
       intervalMs,
       handOver: () => Promise.resolve(),
       share: () => 7,
+      usable,
       logger: { warn: (fields: unknown) => void warnings.push(fields) },
     },
   );
@@ -38,7 +43,7 @@ function make(turns: (lane: DispatchLane, at: number) => Turn | null | Error, in
   return { dispatcher, taken, warnings, afterTurns };
 }
 
-const turn: Turn = { accountId: 'a', handedOver: 10 };
+const turn: Turns = { accountIds: ['a'], handedOver: 10 };
 
 describe('Dispatcher', () => {
   it('takes three small turns, then one bulk, while there is work', async () => {
@@ -86,5 +91,18 @@ describe('Dispatcher', () => {
     const count = taken.length;
     dispatcher.wake();
     expect(taken).toHaveLength(count);
+  });
+
+  it('takes no turn while the queue is away, and looks again after its interval', async () => {
+    let away = 2;
+    const { taken, warnings, dispatcher, afterTurns } = make(
+      () => null,
+      5,
+      () => (away-- > 0 ? Promise.reject(new Error('queue away')) : Promise.resolve()),
+    );
+    dispatcher.wake();
+    await afterTurns(1);
+    expect(warnings).toHaveLength(2);
+    expect(taken[0]).toBe('small');
   });
 });

@@ -14,6 +14,8 @@ export interface DispatcherOptions {
   intervalMs: number;
   /** Adds the jobs of one turn; rejects when the queue does not answer in time. */
   handOver: (chunk: DispatchChunk) => Promise<void>;
+  /** Resolves when the queue takes jobs: a turn that waits for it would hold its rows meanwhile. */
+  usable: () => Promise<void>;
   /** Most that one credential may have outstanding now, whatever its window. */
   share: () => number;
   onHandedOver?: (pushes: number) => void;
@@ -32,7 +34,7 @@ export class Dispatcher {
   private finished: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly dispatches: Pick<DispatchRepository, 'takeTurn'>,
+    private readonly dispatches: Pick<DispatchRepository, 'takeTurns'>,
     private readonly options: DispatcherOptions,
   ) {}
 
@@ -72,6 +74,7 @@ export class Dispatcher {
   private async takeTurns(): Promise<void> {
     let handedOver: number;
     do {
+      await this.options.usable();
       handedOver = 0;
       for (const [lane, turns] of ROUND) handedOver += await this.take(lane, turns);
       if (handedOver > 0) this.options.onHandedOver?.(handedOver);
@@ -83,7 +86,7 @@ export class Dispatcher {
     const { chunk, handOver, share } = this.options;
     let handedOver = 0;
     for (let turn = 0; turn < turns && !this.stopped; turn++) {
-      const taken = await this.dispatches.takeTurn(lane, chunk, handOver, share());
+      const taken = await this.dispatches.takeTurns(lane, chunk, handOver, share());
       if (taken === null) break;
       handedOver += taken.handedOver;
     }

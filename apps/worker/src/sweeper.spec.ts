@@ -40,6 +40,7 @@ function make(given: Given) {
     {
       pass: (work) =>
         given.locked === true ? Promise.resolve(null) : work(pass as unknown as SweepPass),
+      handedOverAgain: () => note('handedOverAgain', undefined),
     },
     {
       expire: (after) => {
@@ -83,7 +84,7 @@ function make(given: Given) {
   };
 }
 
-const lost: LostPush[] = [{ id: 'a', provider: 'FCM', lane: 'small' }];
+const lost: LostPush[] = [{ id: 'a', operationId: 'o', provider: 'FCM', lane: 'small' }];
 
 describe('Sweeper', () => {
   it('rewinds everything when the queue lost its memory', async () => {
@@ -110,6 +111,7 @@ describe('Sweeper', () => {
     });
     await sweeper.sweep();
     expect(requeued).toEqual(lost);
+    expect(calls).toContain('handedOverAgain');
     expect(faults).toEqual([
       ['window-wrong', 1],
       ['push-lost', 1],
@@ -173,6 +175,7 @@ describe('Sweeper', () => {
           if (++passes === 3) enough();
           return passes === 1 ? Promise.reject(new Error('database away')) : Promise.resolve(null);
         },
+        handedOverAgain: () => Promise.resolve(),
       },
       { expire: () => Promise.resolve({ next: null, expired: 0 }) },
       {

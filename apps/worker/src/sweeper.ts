@@ -31,7 +31,7 @@ export interface SweeperOptions {
 export type SweepRule =
   'queue-lost' | 'push-lost' | 'window-wrong' | 'counter-wrong' | 'part-wrong';
 
-const LOST_LIMIT = 1_000;
+const LOST_LIMIT = 5_000;
 const CLOSE_LIMIT = 10_000;
 const DROP_LIMIT = 1_000;
 const FORGET_LIMIT = 10_000;
@@ -59,7 +59,7 @@ export class Sweeper {
   };
 
   constructor(
-    private readonly sweeps: Pick<SweepRepository, 'pass'>,
+    private readonly sweeps: Pick<SweepRepository, 'pass' | 'handedOverAgain'>,
     private readonly expiries: Pick<ExpireRepository, 'expire'>,
     private readonly audits: Pick<AuditRepository, 'counters' | 'parts'>,
     private readonly options: SweeperOptions,
@@ -168,6 +168,7 @@ export class Sweeper {
 
   private async requeue(lost: readonly LostPush[]): Promise<void> {
     await this.options.requeue(lost);
+    await this.sweeps.handedOverAgain(lost);
     this.fault('push-lost', lost.length);
     this.options.logger.warn({ pushes: lost.length }, 'Pushes whose job was lost are queued again');
   }

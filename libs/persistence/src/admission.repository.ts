@@ -10,16 +10,14 @@ export interface Probe {
   lane: DispatchLane;
 }
 
-interface FoundProbe extends Probe {
-  operation_id: Uuid;
-}
-
 /** All workers together. */
 export interface Crew {
   /** Pushes of one provider that they can have in hand at once. */
   slots: number;
-  /** Credentials that had something handed over within a minute. */
+  /** Credentials that had something handed over within a minute, and are not paused. */
   activeCredentials: number;
+  /** Those among them that have something outstanding right now. */
+  busyCredentials: number;
 }
 
 /** A worker that was not seen for so long has ended. */
@@ -33,14 +31,35 @@ seen AS (
 )
 SELECT $2 + coalesce((
     SELECT sum(slots) FROM workers WHERE id <> $1 AND seen_at >= now() - ${WORKER_GONE}), 0)::int AS slots,
-  (SELECT count(*) FROM credential_windows
-   WHERE outstanding > 0 OR handed_over_at > now() - interval '1 minute')::int AS active`;
+  count(*) FILTER (WHERE outstanding > 0 OR handed_over_at > now() - interval '1 minute')::int AS active,
+  count(*) FILTER (WHERE outstanding > waiting)::int AS busy
+FROM credential_windows WHERE paused_until IS NULL`;
+
+/**
+ * Of credentials that may be held up by it. The count is as old as the last look: what waits may be due
+ * by now, and a window is overstepped by no more than that.
+ */
+const COUNT_WAITING = `
+WITH near AS (
+  SELECT credential_id FROM credential_windows
+  WHERE paused_until IS NULL AND (outstanding * 2 >= least("window", $1) OR waiting > 0)
+  ORDER BY credential_id LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED
+), counted AS (
+  SELECT q.credential_id, count(*)::int AS n
+  FROM near JOIN operation_parts q ON q.credential_id = near.credential_id AND q.open
+  JOIN push_notifications p ON p.operation_id = q.operation_id AND p.provider = q.provider AND p.status = 'QUEUED'
+    AND p.id > q.operation_id AND p.id <= q.dispatched_through AND p.due_at > now() + interval '1 second'
+  GROUP BY q.credential_id
+)
+UPDATE credential_windows w SET waiting = coalesce(counted.n, 0)
+FROM near LEFT JOIN counted USING (credential_id)
+WHERE w.credential_id = near.credential_id AND w.waiting <> coalesce(counted.n, 0)`;
 
 /** Only a window that is used shows that more would be taken. */
 const GROW = `
 WITH quiet AS (
   SELECT credential_id FROM credential_windows
-  WHERE paused_until IS NULL AND "window" < ${MAX_WINDOW} AND outstanding * 2 >= "window"
+  WHERE paused_until IS NULL AND "window" < ${MAX_WINDOW} AND (outstanding - waiting) * 2 >= "window"
     AND window_changed_at < now() - interval '10 seconds'
   ORDER BY credential_id FOR NO KEY UPDATE SKIP LOCKED
 )
@@ -53,7 +72,7 @@ FROM quiet WHERE w.credential_id = quiet.credential_id`;
  * what it hears is about the credential.
  */
 const CANDIDATES = `
-SELECT c.id, c.provider, c.lane, c.operation_id FROM (
+SELECT c.id, c.provider, c.lane FROM (
   SELECT n.id, q.provider, q.lane, q.operation_id
   FROM (
     (SELECT operation_id, provider, lane FROM operation_parts WHERE credential_id = $1 AND open
@@ -68,7 +87,7 @@ SELECT c.id, c.provider, c.lane, c.operation_id FROM (
     SELECT id FROM push_notifications
     WHERE operation_id = q.operation_id AND provider = q.provider AND status = 'QUEUED' AND id > q.operation_id
       AND id <= (SELECT last_push_id FROM operations WHERE id = q.operation_id)
-      AND due_at <= now() AND (lease_until IS NULL OR lease_until < now()) AND id IS DISTINCT FROM $4
+      AND due_at <= now() AND (lease_until IS NULL OR lease_until < now()) AND id <> ALL ($4::uuid[])
     ORDER BY id LIMIT 1
   ) n
 ) c JOIN operations o ON o.id = c.operation_id
@@ -86,7 +105,7 @@ const LOCK_PAUSED = `
 SELECT FROM credential_windows
 WHERE credential_id = $1 AND paused_until IS NOT NULL AND probe IS NOT DISTINCT FROM $2 FOR NO KEY UPDATE`;
 
-/** $1 credential, $2 its locked operations. All of it is read from before the cursors move. */
+/** $1 credential, $2 its locked operations, $3 whether a probe showed that it works. All of it is read from before the cursors move. */
 const RESUME = `
 WITH counted AS (
   SELECT count(*)::int AS n FROM operation_parts q JOIN push_notifications p
@@ -96,11 +115,10 @@ WITH counted AS (
 ), rewound AS (
   UPDATE operation_parts SET dispatched_through = NULL, pending = true
   WHERE credential_id = $1 AND operation_id = ANY($2::uuid[])
-), marked AS (
-  UPDATE operations SET rewound = true WHERE id = ANY($2::uuid[]) AND NOT rewound
 )
 UPDATE credential_windows w
-SET paused_until = NULL, probe = NULL, paused_by = NULL, pause_reason = NULL, pauses = 0,
+SET paused_until = NULL, probe = NULL, paused_by = NULL, pause_reason = NULL,
+  pauses = CASE WHEN $3 THEN 0 ELSE w.pauses END,
   outstanding = w.outstanding - counted.n
 FROM counted WHERE w.credential_id = $1`;
 
@@ -114,8 +132,24 @@ export class AdmissionRepository {
    * @param slots pushes of one provider that it can have in hand at once.
    */
   async seen(workerId: Uuid, slots: number): Promise<Crew> {
-    const [row] = await this.db.query<{ slots: number; active: number }>(SEEN, [workerId, slots]);
-    return { slots: row?.slots ?? slots, activeCredentials: row?.active ?? 0 };
+    const [row] = await this.db.query<{ slots: number; active: number; busy: number }>(SEEN, [
+      workerId,
+      slots,
+    ]);
+    return {
+      slots: row?.slots ?? slots,
+      activeCredentials: row?.active ?? 0,
+      busyCredentials: row?.busy ?? 0,
+    };
+  }
+
+  /**
+   * Counts what waits for a retry of its own, where that may keep others out of a window.
+   *
+   * @param share most that a credential may have outstanding.
+   */
+  async countWaiting(share: number): Promise<void> {
+    await this.db.query(COUNT_WAITING, [share]);
   }
 
   async gone(workerId: Uuid): Promise<void> {
@@ -138,40 +172,25 @@ export class AdmissionRepository {
 
   /**
    * Chooses the one push that may be sent in spite of the pause: never the one that caused it, nor the
-   * probe before. Without word of it within `timeoutMs` another one is chosen.
+   * probe before it. Without word of it within `timeoutMs` another one is chosen.
    *
    * @returns null when there is no other push that is due; 'taken' when another worker was faster.
    */
   async beginProbe(credentialId: Uuid, timeoutMs: number): Promise<Probe | 'taken' | null> {
-    const found = await this.chooseProbe(credentialId, timeoutMs);
-    if (found === 'taken' || found === null) return found;
-    const { operation_id: operationId, ...probe } = found;
-    // It may lie above its part's cursor: when it ends it is counted off only if it was counted. After the
-    // transaction, for an operation is locked before a window; before the job, which does not exist yet.
-    await this.db.query('UPDATE operations SET rewound = true WHERE id = $1 AND NOT rewound', [
-      operationId,
-    ]);
-    return probe;
-  }
-
-  private async chooseProbe(
-    credentialId: Uuid,
-    timeoutMs: number,
-  ): Promise<FoundProbe | 'taken' | null> {
     return this.db.transaction(async (client) => {
       // No other rows are locked: the order of locks does not matter.
-      const { rows } = await client.query<{ account_id: Uuid; not_this: Uuid | null }>(
-        `SELECT account_id, coalesce(probe, paused_by) AS not_this FROM credential_windows
+      const { rows } = await client.query<{ account_id: Uuid; not_these: Uuid[] }>(
+        `SELECT account_id, array_remove(ARRAY[probe, paused_by], NULL) AS not_these FROM credential_windows
          WHERE credential_id = $1 AND paused_until <= now() FOR NO KEY UPDATE SKIP LOCKED`,
         [credentialId],
       );
       const [paused] = rows;
       if (paused === undefined) return 'taken';
-      const found = await client.query<FoundProbe>(CANDIDATES, [
+      const found = await client.query<Probe>(CANDIDATES, [
         credentialId,
         paused.account_id,
         PARTS_LOOKED_AT,
-        paused.not_this,
+        paused.not_these,
       ]);
       const [probe] = found.rows;
       await client.query(
@@ -206,7 +225,7 @@ export class AdmissionRepository {
       await client.query(LOCK_PARTS, [ids]);
       const paused = await client.query(LOCK_PAUSED, [credentialId, probe]);
       if (paused.rowCount === 0) return false;
-      await client.query(RESUME, [credentialId, ids]);
+      await client.query(RESUME, [credentialId, ids, probe !== null]);
       return true;
     });
   }

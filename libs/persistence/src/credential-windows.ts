@@ -26,6 +26,9 @@ const LOCK = `
 SELECT credential_id FROM credential_windows WHERE credential_id = ANY($1::uuid[])
 ORDER BY credential_id FOR NO KEY UPDATE`;
 
+/** What no probe has cleared counts for an hour: a single push that is refused now and then is no run of pauses. */
+const PAUSES_BEFORE = `CASE WHEN w.paused_at > now() - interval '1 hour' THEN w.pauses ELSE 0 END`;
+
 /**
  * Begins a pause, or lengthens it by the wish of the provider. What was on the wire together hears the
  * same: only the first, and later a probe, counts, halves the window and doubles the back-off.
@@ -34,9 +37,11 @@ const PAUSE = `
 UPDATE credential_windows w
 SET paused_until = CASE
       WHEN w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id THEN now() + make_interval(secs =>
-        coalesce(p.after_ms, p.jitter * least(p.cap_ms, p.base_ms * 2 ^ least(w.pauses, 20))) / 1000)
+        coalesce(p.after_ms, p.jitter * least(p.cap_ms, p.base_ms * 2 ^ least(${PAUSES_BEFORE}, 20))) / 1000)
       ELSE greatest(w.paused_until, now() + make_interval(secs => p.after_ms / 1000)) END,
-    pauses = w.pauses + (w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id)::int,
+    pauses = CASE WHEN w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id
+      THEN ${PAUSES_BEFORE} + 1 ELSE w.pauses END,
+    paused_at = CASE WHEN w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id THEN now() ELSE w.paused_at END,
     "window" = CASE WHEN p.slowed AND (w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id)
       THEN greatest(w."window" / 2, 1) ELSE w."window" END,
     window_changed_at = CASE WHEN p.slowed THEN now() ELSE w.window_changed_at END,

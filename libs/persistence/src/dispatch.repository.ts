@@ -21,18 +21,29 @@ export interface Dispatch {
   delayMs: number;
 }
 
-export interface Turn {
-  accountId: Uuid;
+export interface Turns {
+  /** The accounts whose turn it was, the one that had waited longest first. */
+  accountIds: Uuid[];
   /** How many pushes were handed over. */
   handedOver: number;
 }
 
 /**
- * The account that waits longest among those with work and room. The busy (account, credential) pairs
+ * $2 share. What waits for a retry of its own keeps no slot busy; with it the whole stays within the
+ * largest window. A count that a rewind let fall below zero makes no room larger.
+ */
+const ROOM = `least(
+  least(w."window", $2) - greatest(w.outstanding - w.waiting, 0), ${MAX_WINDOW} - w.outstanding)`;
+
+/** Accounts that one transaction looks at: where each has little to send, they share its cost. */
+const MAX_ACCOUNTS = 32;
+
+/**
+ * The accounts that wait longest among those with work and room. The busy (account, credential) pairs
  * are found by a loose index scan: the cost follows their number, not the number of operations
  * that wait.
  */
-const NEXT_TURN = `
+const NEXT_TURNS = `
 WITH RECURSIVE busy AS (
   (SELECT account_id, credential_id FROM operation_parts WHERE pending AND lane = $1
    ORDER BY account_id, credential_id LIMIT 1)
@@ -44,14 +55,14 @@ WITH RECURSIVE busy AS (
 ), ready AS (
   SELECT busy.account_id, array_agg(busy.credential_id ORDER BY busy.credential_id) AS credential_ids
   FROM busy JOIN credential_windows w USING (credential_id)
-  WHERE w.outstanding < least(w."window", $2) AND w.paused_until IS NULL GROUP BY busy.account_id
+  WHERE ${ROOM} > 0 AND w.paused_until IS NULL GROUP BY busy.account_id
 )
 SELECT t.account_id, ready.credential_ids FROM dispatch_turns t JOIN ready USING (account_id)
-WHERE t.lane = $1 ORDER BY t.last_turn_at LIMIT 1 FOR UPDATE OF t SKIP LOCKED`;
+WHERE t.lane = $1 ORDER BY t.last_turn_at LIMIT ${MAX_ACCOUNTS} FOR UPDATE OF t SKIP LOCKED`;
 
-const ROOM = `
-SELECT credential_id, least(greatest(least("window", $2) - outstanding, 0), least("window", $2)) AS room
-FROM credential_windows WHERE credential_id = ANY($1::uuid[]) AND paused_until IS NULL ORDER BY credential_id`;
+const ROOMS = `
+SELECT credential_id, greatest(${ROOM}, 0) AS room
+FROM credential_windows w WHERE credential_id = ANY($1::uuid[]) AND paused_until IS NULL ORDER BY credential_id`;
 
 /**
  * A statement of its own: what is read after it sees what a cancel or the begin of a schedule
@@ -105,49 +116,25 @@ export class DispatchRepository {
   constructor(private readonly db: Database) {}
 
   /**
-   * One turn of a lane: takes the account that waits longest, gives its next ≤ `limit` pushes to
-   * `handOver` and then moves the cursors. Everything happens in one transaction that holds the
-   * turn's row: other dispatchers pass it by (SKIP LOCKED), a failure moves nothing, and jobs that
-   * were added all the same do no harm (equal job ids, claims).
+   * The next turns of a lane: takes the accounts that wait longest, gives their next pushes, an equal part
+   * of `limit` each, to `handOver` and then moves the cursors. Everything happens in one transaction that holds the turns' rows: other dispatchers pass them by
+   * (SKIP LOCKED), a failure moves nothing, and jobs that were added all the same do no harm (equal job
+   * ids, claims).
    *
-   * @param share most that a credential may have outstanding, whatever its window.
+   * @param share most that a credential may have in hand, whatever its window.
    * @returns null when no account has work and room in that lane.
    */
-  async takeTurn(
+  async takeTurns(
     lane: DispatchLane,
     limit: number,
     handOver: (chunk: DispatchChunk) => Promise<void>,
     share = MAX_WINDOW,
-  ): Promise<Turn | null> {
+  ): Promise<Turns | null> {
     return this.db.transaction(async (client) => {
-      const { rows } = await client.query<{ account_id: Uuid; credential_ids: Uuid[] }>(NEXT_TURN, [
-        lane,
-        share,
-      ]);
-      const [turn] = rows;
-      if (turn === undefined) return null;
-      const advances: PartAdvance[] = [];
-      const deliveries: Dispatch[] = [];
-      const counts = new Map<Uuid, number>();
-      for (const [credentialId, room] of await rooms(client, turn.credential_ids, share)) {
-        const take = Math.min(room, limit - deliveries.length);
-        if (take <= 0) continue;
-        const parts = await client.query<PartRow>(LOCK_NEXT_PARTS, [
-          lane,
-          turn.account_id,
-          credentialId,
-          take + 1,
-        ]);
-        const read = await client.query<PushRow>(NEXT_PUSHES, [
-          parts.rows.map((part) => part.operation_id),
-          parts.rows.map((part) => part.provider),
-          parts.rows.map((part) => part.dispatched_through),
-          take + 1,
-        ]);
-        const before = deliveries.length;
-        advances.push(...cut(read.rows, take, deliveries));
-        counts.set(credentialId, deliveries.length - before);
-      }
+      const { rows } = await client.query<TurnRow>(NEXT_TURNS, [lane, share]);
+      if (rows.length === 0) return null;
+      const taken = await takePushes(client, lane, rows, limit, share);
+      const { deliveries, accountIds, advances } = taken;
       if (deliveries.length > 0) await handOver({ lane, deliveries });
       await client.query(ADVANCE, [
         advances.map((a) => a.operationId),
@@ -156,13 +143,74 @@ export class DispatchRepository {
         advances.map((a) => a.pending),
       ]);
       await client.query(
-        `UPDATE dispatch_turns SET last_turn_at = clock_timestamp() WHERE account_id = $1 AND lane = $2`,
-        [turn.account_id, lane],
+        `UPDATE dispatch_turns SET last_turn_at = clock_timestamp() WHERE account_id = ANY($1::uuid[]) AND lane = $2`,
+        [accountIds, lane],
       );
-      await countHandedOver(client, counts);
-      return { accountId: turn.account_id, handedOver: deliveries.length };
+      await countHandedOver(client, taken.counts);
+      return { accountIds, handedOver: deliveries.length };
     });
   }
+}
+
+interface TurnRow {
+  account_id: Uuid;
+  credential_ids: Uuid[];
+}
+
+interface Taken {
+  accountIds: Uuid[];
+  advances: PartAdvance[];
+  deliveries: Dispatch[];
+  /** By credential. */
+  counts: Map<Uuid, number>;
+}
+
+/**
+ * The next pushes of accounts, an equal part of `limit` each. Their parts are locked in the order of the
+ * house, by credential.
+ */
+async function takePushes(
+  client: PoolClient,
+  lane: DispatchLane,
+  turns: readonly TurnRow[],
+  limit: number,
+  share: number,
+): Promise<Taken> {
+  const accountIds = turns.map((turn) => turn.account_id);
+  const taken: Taken = { accountIds, advances: [], deliveries: [], counts: new Map() };
+  const { deliveries } = taken;
+  const pairs = turns
+    .flatMap((turn) => turn.credential_ids.map((credentialId) => ({ turn, credentialId })))
+    .sort((a, b) => (a.credentialId < b.credentialId ? -1 : 1));
+  const rooms = await roomsOf(
+    client,
+    pairs.map(({ credentialId }) => credentialId),
+    share,
+  );
+  const budget = new Map(turns.map((turn) => [turn, Math.ceil(limit / turns.length)]));
+  for (const { turn, credentialId } of pairs) {
+    const left = budget.get(turn) ?? 0;
+    const take = Math.min(rooms.get(credentialId) ?? 0, left);
+    if (take <= 0) continue;
+    const parts = await client.query<PartRow>(LOCK_NEXT_PARTS, [
+      lane,
+      turn.account_id,
+      credentialId,
+      take + 1,
+    ]);
+    const read = await client.query<PushRow>(NEXT_PUSHES, [
+      parts.rows.map((part) => part.operation_id),
+      parts.rows.map((part) => part.provider),
+      parts.rows.map((part) => part.dispatched_through),
+      take + 1,
+    ]);
+    const before = deliveries.length;
+    taken.advances.push(...cut(read.rows, take, deliveries));
+    const count = deliveries.length - before;
+    taken.counts.set(credentialId, count);
+    budget.set(turn, left - count);
+  }
+  return taken;
 }
 
 interface PartAdvance {
@@ -174,16 +222,16 @@ interface PartAdvance {
   pending: boolean;
 }
 
-async function rooms(
+async function roomsOf(
   client: PoolClient,
   credentialIds: readonly Uuid[],
   share: number,
-): Promise<[Uuid, number][]> {
-  const { rows } = await client.query<{ credential_id: Uuid; room: number }>(ROOM, [
+): Promise<ReadonlyMap<Uuid, number>> {
+  const { rows } = await client.query<{ credential_id: Uuid; room: number }>(ROOMS, [
     credentialIds,
     share,
   ]);
-  return rows.map((row) => [row.credential_id, row.room]);
+  return new Map(rows.map((row) => [row.credential_id, row.room]));
 }
 
 /**

@@ -73,7 +73,7 @@ describe('a push whose time to live is over', () => {
   it('ends, unless somebody holds its lease; counters and windows follow', async () => {
     const id = await accept(6, 1);
     const ids = await store.idsOf(id);
-    await store.dispatches.takeTurn('small', 5, () => Promise.resolve());
+    await store.dispatches.takeTurns('small', 5, () => Promise.resolve());
     const [live] = await store.claim(ids.slice(0, 1));
     await store.claim(ids.slice(1, 2), 0);
     await store.settle(await store.claim(ids.slice(2, 3)));
@@ -142,15 +142,27 @@ describe('a push whose retry window is over', () => {
       `UPDATE push_notifications SET first_attempt_at = now() - interval '2 seconds' WHERE id = $1`,
       [ids[0]],
     );
+    // The other one was never tried, and is wanted since a moment ago.
+    await store.db.query(
+      `UPDATE push_notifications SET expires_at = now() + make_interval(secs => $2 + 60) WHERE id = $1`,
+      [ids[1], ttlSeconds],
+    );
     await olderThanASecond(id);
     expect((await expire()).expired).toBe(0);
-    // The other one was never tried.
     expect((await expire({ retryWindowMs: 1_000 })).expired).toBe(1);
     expect((await rowsOf(id))[0]).toEqual({
       status: 'FAILED',
       error_code: FAILURES.RETRIES_EXHAUSTED.code,
       attempt_count: 1,
     });
+  });
+
+  it('ends also when its one attempt never came', async () => {
+    const id = await accept(1, 0);
+    await olderThanASecond(id);
+    expect((await expire()).expired).toBe(0);
+    expect((await expire({ retryWindowMs: 1_000 })).expired).toBe(1);
+    expect((await rowsOf(id))[0]).toMatchObject({ status: 'FAILED', attempt_count: 0 });
   });
 });
 

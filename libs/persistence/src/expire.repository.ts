@@ -31,10 +31,14 @@ SELECT id, queued,
 FROM operations WHERE status = 'PROCESSING' AND ($1::uuid IS NULL OR id > $1)
 ORDER BY id LIMIT $2`;
 
-/** Of $n seconds retry window; a push of ttlSeconds 0 waits for its one attempt, however long. */
+/**
+ * Of $n seconds retry window. A push of ttlSeconds 0 waits that long for its one attempt, from the instant
+ * at which it was wanted.
+ */
 const isOver = (window: string) => `
   status = 'QUEUED' AND (lease_until IS NULL OR lease_until < clock_timestamp())
-  AND ((o.ttl_seconds > 0 AND expires_at <= now()) OR first_attempt_at <= now() - make_interval(secs => ${window}))`;
+  AND ((o.ttl_seconds > 0 AND expires_at <= now()) OR first_attempt_at <= now() - make_interval(secs => ${window})
+    OR (o.ttl_seconds = 0 AND expires_at <= now() - make_interval(secs => ${window})))`;
 
 /** Those that really have something that is over: the others need no lock. */
 const FIND = `

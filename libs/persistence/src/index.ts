@@ -29,7 +29,7 @@ export {
   type DispatchChunk,
   type DispatchLane,
   MAX_WINDOW,
-  type Turn,
+  type Turns,
 } from './dispatch.repository.js';
 export { countPushes, type DeviceCounts, type Expansion } from './expansion.js';
 export { ExpireRepository, type ExpireOptions, type Expiry } from './expire.repository.js';

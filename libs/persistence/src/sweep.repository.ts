@@ -13,8 +13,8 @@ interface Rewound {
 }
 
 /**
- * $1 locked operations, with their parts. What dispatch had counted is counted no more; the operations are
- * marked, so that what is on the wire at this moment is not counted off a second time when it ends.
+ * $1 locked operations, with their parts. What dispatch had counted is counted no more: what
+ * is on the wire at this moment lies beyond the cursors when it ends.
  */
 const REWIND = `
 WITH counted AS (
@@ -25,8 +25,6 @@ WITH counted AS (
 ), rewound AS (
   UPDATE operation_parts SET dispatched_through = NULL, pending = true, open = false
   WHERE operation_id = ANY($1::uuid[]) RETURNING true
-), marked AS (
-  UPDATE operations SET rewound = true WHERE id = ANY($1::uuid[]) AND NOT rewound
 )
 SELECT (SELECT count(*) FROM rewound)::int AS parts,
   (SELECT jsonb_object_agg(credential_id, -n) FROM counted) AS windows`;
@@ -34,6 +32,7 @@ SELECT (SELECT count(*) FROM rewound)::int AS parts,
 /** A push whose job seems to be lost: it is added again under its own id. */
 export interface LostPush {
   id: Uuid;
+  operationId: Uuid;
   provider: ProviderKind;
   lane: DispatchLane;
 }
@@ -59,12 +58,14 @@ export class SweepPass {
   }
 
   /**
-   * The queue lost its memory: every part of an unfinished operation is dispatched from its start
-   * again. Claims and equal job ids make what is added twice harmless.
+   * The queue lost its memory: every part that something was handed over of is dispatched from its start
+   * again; of the others it knew nothing. Claims and equal job ids make what is added twice harmless.
    */
   async rewindAll(): Promise<number> {
     const { rows } = await this.client.query<{ id: Uuid }>(
-      `SELECT id FROM operations WHERE status = 'PROCESSING' ORDER BY id FOR NO KEY UPDATE`,
+      `SELECT id FROM operations
+       WHERE status = 'PROCESSING' AND id IN (SELECT operation_id FROM operation_parts WHERE open)
+       ORDER BY id FOR NO KEY UPDATE`,
     );
     const ids = rows.map(({ id }) => id);
     await this.client.query(LOCK_PARTS, [ids]);
@@ -114,8 +115,8 @@ export class SweepPass {
    */
   async lostPushes(lostAfterMs: number, limit: number): Promise<LostPush[]> {
     const { rows } = await this.client.query<LostPush>(
-      `SELECT id, provider, lane FROM (
-         SELECT n.id, q.provider, q.lane, row_number() OVER (PARTITION BY q.account_id ORDER BY n.id) AS turn
+      `SELECT id, operation_id AS "operationId", provider, lane FROM (
+         SELECT n.id, q.operation_id, q.provider, q.lane, row_number() OVER (PARTITION BY q.account_id ORDER BY n.id) AS turn
          FROM operation_parts q CROSS JOIN LATERAL (
            SELECT id FROM push_notifications
            WHERE operation_id = q.operation_id AND provider = q.provider AND status = 'QUEUED'
@@ -139,22 +140,20 @@ export class SweepPass {
    * @returns how many credentials were wrong.
    */
   async auditWindows(): Promise<number> {
-    const { rows } = await this.client.query(
+    // Read without a lock: a locking read would take the counter's newest version beside old rows.
+    const { rows } = await this.client.query<{ credential_id: Uuid; delta: number }>(
       `WITH actual AS (
          SELECT q.credential_id, count(*)::int AS n
          FROM operation_parts q JOIN push_notifications p
            ON p.operation_id = q.operation_id AND p.provider = q.provider AND p.status = 'QUEUED'
            AND p.id > q.operation_id AND p.id <= q.dispatched_through
          WHERE q.open GROUP BY q.credential_id
-       ), drift AS (
-         SELECT w.credential_id, coalesce(a.n, 0) - w.outstanding AS delta
-         FROM credential_windows w LEFT JOIN actual a USING (credential_id)
-         WHERE coalesce(a.n, 0) <> w.outstanding
-         ORDER BY w.credential_id FOR NO KEY UPDATE OF w
        )
-       UPDATE credential_windows w SET outstanding = w.outstanding + d.delta
-       FROM drift d WHERE w.credential_id = d.credential_id RETURNING w.credential_id`,
+       SELECT w.credential_id, coalesce(a.n, 0) - w.outstanding AS delta
+       FROM credential_windows w LEFT JOIN actual a USING (credential_id)
+       WHERE coalesce(a.n, 0) <> w.outstanding`,
     );
+    await changeWindows(this.client, new Map(rows.map((row) => [row.credential_id, row.delta])));
     return rows.length;
   }
 
@@ -184,6 +183,21 @@ export class SweepPass {
 
 export class SweepRepository {
   constructor(private readonly db: Database) {}
+
+  /** Lost pushes have a job again: none of their parts is looked at until that may be lost too. */
+  async handedOverAgain(pushes: readonly LostPush[]): Promise<void> {
+    await this.db.query(
+      `WITH parts AS (
+         SELECT q.operation_id, q.provider FROM operation_parts q
+         WHERE (q.operation_id, q.provider) IN (
+           SELECT * FROM unnest($1::uuid[], $2::provider_kind[]))
+         ORDER BY q.credential_id, q.operation_id FOR UPDATE OF q
+       )
+       UPDATE operation_parts q SET dispatched_at = clock_timestamp()
+       FROM parts p WHERE q.operation_id = p.operation_id AND q.provider = p.provider`,
+      [pushes.map((push) => push.operationId), pushes.map((push) => push.provider)],
+    );
+  }
 
   /**
    * Runs one pass, unless another worker is at it.

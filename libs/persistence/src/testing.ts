@@ -122,7 +122,7 @@ export class Store {
   async dispatchAll(lane: DispatchLane, chunk = 500): Promise<Dispatch[]> {
     const all: Dispatch[] = [];
     for (;;) {
-      const turn = await this.dispatches.takeTurn(lane, chunk, ({ deliveries }) => {
+      const turn = await this.dispatches.takeTurns(lane, chunk, ({ deliveries }) => {
         all.push(...deliveries);
         return Promise.resolve();
       });
