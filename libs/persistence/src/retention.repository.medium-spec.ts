@@ -401,8 +401,12 @@ describe('forgetOperations', () => {
        FROM operations, generate_series(1, 20000) n WHERE id = $1`,
       [some, instantOfId(some).getTime()],
     );
+    await store.db.query(
+      `INSERT INTO operation_parts (operation_id, provider, account_id, credential_id, lane, pending)
+       SELECT id, 'FCM', account_id, id, 'small', false FROM operations ON CONFLICT DO NOTHING`,
+    );
     const owner = new Store(database.ownerUrl);
-    await owner.db.query('ANALYZE operations');
+    await owner.db.query('ANALYZE operations, operation_parts');
     await owner.db.close();
     const asked = jest.spyOn(store.db, 'query');
     await retention.forgetOperations(KEPT_DAYS, null, 50);
