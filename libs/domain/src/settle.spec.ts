@@ -61,6 +61,12 @@ describe('settle', () => {
     expect(run(retry, { attemptCount: 9 }).dueInMs).toBe(30_000);
   });
 
+  it('sends again at once only once', () => {
+    expect(run({ ...retry, afterMs: 0 }).dueInMs).toBe(0);
+    expect(run({ ...retry, afterMs: 0 }, { attemptCount: 1 }).dueInMs).toBe(10_000);
+    expect(run({ ...retry, afterMs: 0 }, { attemptCount: 10 }).dueInMs).toBe(30_000);
+  });
+
   it('obeys Retry-After, a little later', () => {
     expect(run({ ...retry, afterMs: 7_000 }).dueInMs).toBe(7_700);
   });

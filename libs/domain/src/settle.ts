@@ -119,10 +119,12 @@ export function settle(
       };
     }
     case 'retry': {
-      const wait =
-        outcome.afterMs === undefined
-          ? backoffMs(outcome.backoff, push.attemptCount, random)
-          : obeyRetryAfterMs(outcome.afterMs, random);
+      // At once is for once: a peer that keeps saying so gets a rest too.
+      const rests =
+        outcome.afterMs === undefined || (outcome.afterMs === 0 && push.attemptCount > 0);
+      const wait = rests
+        ? backoffMs(outcome.backoff, push.attemptCount, random)
+        : obeyRetryAfterMs(outcome.afterMs ?? 0, random);
       const tried = outcome.unsent !== true;
       const again = tried ? rescheduled(wait) : released(wait);
       const next = withinTime(push, again, tried, 'RETRIES_EXHAUSTED', outcome, policy, now);

@@ -466,6 +466,19 @@ describe('windows', () => {
     expect((await windowOf()).window).toBe(5_000);
   });
 
+  it('begin anew after ten quiet minutes', async () => {
+    await inHand(1, 0);
+    await store.db.query('UPDATE credential_windows SET "window" = 400');
+    await store.admissions.grow(50);
+    expect((await windowOf()).window).toBe(400);
+    await store.db.query(
+      `UPDATE credential_windows SET handed_over_at = now() - interval '11 minutes' WHERE credential_id = $1`,
+      [tenant.fcm],
+    );
+    await store.admissions.grow(50);
+    expect((await windowOf()).window).toBe(50);
+  });
+
   it('give a credential no more than its share while others have work', async () => {
     await store.accept(tenant, 40);
     const taken: Uuid[] = [];

@@ -67,6 +67,16 @@ UPDATE credential_windows w
 SET "window" = least(w."window" + greatest($1 / 10, 1), ${MAX_WINDOW}), window_changed_at = now()
 FROM quiet WHERE w.credential_id = quiet.credential_id`;
 
+/** After a quiet time FCM wants its load to rise slowly again. */
+const REST = `
+WITH rested AS (
+  SELECT credential_id FROM credential_windows
+  WHERE "window" > $1 AND handed_over_at < now() - interval '10 minutes'
+  ORDER BY credential_id FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE credential_windows w SET "window" = $1, window_changed_at = now()
+FROM rested WHERE w.credential_id = rested.credential_id`;
+
 /**
  * Candidates are what dispatch would hand over and what it did. One without overrides is preferred:
  * what it hears is about the credential.
@@ -156,9 +166,15 @@ export class AdmissionRepository {
     await this.db.query('DELETE FROM workers WHERE id = $1', [workerId]);
   }
 
-  /** Widens the windows that are used and were quiet for ten seconds by a tenth of `start`. */
+  /**
+   * Widens the windows that are used and were quiet for ten seconds by a tenth of `start`; one that
+   * nothing was handed over of for ten minutes begins anew.
+   *
+   * @see https://firebase.google.com/docs/cloud-messaging/scale-fcm
+   */
   async grow(start: number): Promise<void> {
     await this.db.query(GROW, [start]);
+    await this.db.query(REST, [start]);
   }
 
   /** Credentials whose pause has lasted long enough: each wants a probe. */

@@ -96,13 +96,13 @@ describe('ProviderToken', () => {
     const first = await authorizationOf(token);
     now += 21 * MINUTE;
     expect(await Promise.all([token.renew(first, 1_000), token.renew(first, 1_000)])).toEqual([
-      true,
-      true,
+      'renewed',
+      'renewed',
     ]);
     const second = await authorizationOf(token);
     expect(second).not.toBe(first);
     // A late report about the first one costs nothing.
-    expect(await token.renew(first, 1_000)).toBe(true);
+    expect(await token.renew(first, 1_000)).toBe('renewed');
     expect(await authorizationOf(token)).toBe(second);
   });
 
@@ -110,8 +110,20 @@ describe('ProviderToken', () => {
     const token = new ProviderToken(content, store, clock);
     const first = await authorizationOf(token);
     now += 19 * MINUTE;
-    expect(await token.renew(first, 1_000)).toBe(false);
+    expect(await token.renew(first, 1_000)).toBe('too-young');
     expect(await authorizationOf(token)).toBe(first);
+  });
+
+  it('tells a store that is away from a clock that is wrong', async () => {
+    let away = false;
+    const flaky: ApnsTokenStore = {
+      current: (...args) => (away ? Promise.reject(new Error('away')) : store.current(...args)),
+    };
+    const token = new ProviderToken(content, flaky, clock);
+    const first = await authorizationOf(token);
+    now += 21 * MINUTE;
+    away = true;
+    expect(await token.renew(first, 1_000)).toBe('unavailable');
   });
 });
 

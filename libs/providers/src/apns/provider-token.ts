@@ -16,6 +16,14 @@ const STORE_PAUSE_MS = 1_000;
 /** What goes into `authorization`, or why there is none. */
 export type ProviderBearer = { authorization: string } | { outcome: Outcome };
 
+/** Our own trouble, not the credential's. */
+export const TOKEN_UNAVAILABLE: Outcome = {
+  kind: 'not-sent',
+  reason: 'apns-token-unavailable',
+  message: 'The APNs token could not be read or signed in time',
+  afterMs: STORE_PAUSE_MS,
+};
+
 /**
  * The APNs token of one team and key as this process knows it. The store decides which token is in
  * force, for all replicas; memory only saves asking it for each push.
@@ -53,26 +61,23 @@ export class ProviderToken {
     await within(this.fetch(), waitMs);
     const authorization = this.ready();
     if (authorization !== undefined) return { authorization };
-    return {
-      outcome: {
-        kind: 'not-sent',
-        reason: 'apns-token-unavailable',
-        message: 'The APNs token could not be read or signed in time',
-        afterMs: STORE_PAUSE_MS,
-      },
-    };
+    return { outcome: TOKEN_UNAVAILABLE };
   }
 
   /**
    * Apple called this token expired: get another one.
    *
-   * @returns false when there is none to get, because it is younger than Apple lets us renew it.
+   * @returns whether there is one. `too-young`: Apple lets nobody renew it yet; `unavailable`: it could
+   *   not be read or signed in time.
    */
-  async renew(authorization: string, waitMs: number): Promise<boolean> {
-    if (authorization !== this.authorization) return true;
-    if (this.clock.now().getTime() - this.signedAt < APNS_TOKEN_MIN_AGE_MS) return false;
+  async renew(
+    authorization: string,
+    waitMs: number,
+  ): Promise<'renewed' | 'too-young' | 'unavailable'> {
+    if (authorization !== this.authorization) return 'renewed';
+    if (this.clock.now().getTime() - this.signedAt < APNS_TOKEN_MIN_AGE_MS) return 'too-young';
     await within(this.fetch(this.token), waitMs);
-    return authorization !== this.authorization;
+    return authorization === this.authorization ? 'unavailable' : 'renewed';
   }
 
   private fetch(rejected?: string): Promise<void> {

@@ -22,7 +22,7 @@ import type { Transport, VendorLimits } from '../transport.js';
 import { apnsOutcome } from './outcomes.js';
 import { apnsRequest, forbiddenApnsOverride, overridesTopic } from './payload.js';
 import type { ApnsRequest } from './payload.js';
-import { ProviderToken } from './provider-token.js';
+import { ProviderToken, TOKEN_UNAVAILABLE } from './provider-token.js';
 
 const LIMITS: VendorLimits = {
   maxSessions: 2,
@@ -163,7 +163,9 @@ class ApnsClient {
     if (!judged.renewToken) return judged.outcome;
 
     const refused = String(headers['authorization']);
-    if (!(await this.token.renew(refused, deadlineAt - performance.now()))) {
+    const renewal = await this.token.renew(refused, deadlineAt - performance.now());
+    if (renewal === 'unavailable') return TOKEN_UNAVAILABLE;
+    if (renewal === 'too-young') {
       return withHint(judged.outcome, 'the token is younger than 20 minutes: is a clock wrong?');
     }
     const second = await this.authorize(this.token, headers, deadlineAt);
