@@ -218,22 +218,21 @@ describe('DeliverProcessor', () => {
     expect(sends).toBe(0);
   });
 
-  it('ends a push that cannot be prepared when it has expired or its retry window has closed', async () => {
-    const prepared = new Error('the secret does not open');
-    const expired = await deliver({
-      prepared,
-      push: { expiresAt: new Date(now.getTime() + 4_000) },
+  it.each([
+    ['has only one attempt, which waits for its turn', 0],
+    ['has expired: the sweep ends it', -60_000],
+  ])('sends nothing and ends nothing that cannot be prepared and %s', async (_what, inMs) => {
+    const { settlement, sends } = await deliver({
+      prepared: new Error('the secret does not open'),
+      push: { expiresAt: new Date(now.getTime() + inMs) },
     });
-    expect(expired.settlement).toMatchObject({ to: 'FAILED', errorCode: FAILURES.EXPIRED.code });
-    const firstAttemptAt = new Date(now.getTime() - 86_400_000);
-    const late = await deliver({
-      prepared,
-      push: { firstAttemptAt, expiresAt: new Date(now.getTime() + 86_400_000) },
+    expect(settlement).toMatchObject({
+      to: 'QUEUED',
+      dueInMs: 5_000,
+      countedAttempts: 0,
+      attempts: [],
     });
-    expect(late.settlement).toMatchObject({
-      to: 'FAILED',
-      errorCode: FAILURES.RETRIES_EXHAUSTED.code,
-    });
+    expect(sends).toBe(0);
   });
 
   it('takes a send that throws for unknown: the request may have left', async () => {
@@ -277,6 +276,11 @@ describe('DeliverProcessor', () => {
       prepared: new Error('database away'),
     });
     expect(settlement).toMatchObject({ to: 'QUEUED', unknownAttempts: 1 });
+    const last = await deliver({
+      push: { leaseLost: true, unknownCount: 2 },
+      prepared: new Error('database away'),
+    });
+    expect(last.settlement?.errorCode).toBe(FAILURES.OUTCOME_UNKNOWN.code);
   });
 
   it('fails a push that has expired, unless it waits for its only attempt', async () => {

@@ -1,4 +1,4 @@
-import { failed, released, timeIsUp, type Outcome, type Settlement, type Uuid } from '@app/domain';
+import { failed, released, timeIsUp, type Settlement, type Uuid } from '@app/domain';
 import type { NotClaimed } from '@app/persistence';
 import type { Claim, Claims } from './claims.js';
 import { Delivery, type DeliverOptions } from './delivery.js';
@@ -11,13 +11,8 @@ const FAULT_WAIT_MS = 1_000;
 /** A fault of ours is logged this often at most, however many pushes it holds up. */
 const FAULT_LOG_MS = 5_000;
 
-/** The database away, a credential that does not open: as if the provider had not been reached. */
-const NOT_PREPARED: Outcome = {
-  kind: 'not-sent',
-  reason: 'not-prepared',
-  message: 'The push could not be prepared.',
-  afterMs: 5_000,
-};
+/** Comes back so soon what could not be prepared: the database away, a credential that does not open. */
+const NOT_PREPARED_WAIT_MS = 5_000;
 
 /** One push: claim → render → send → settle. Everything that can happen to it ends in a settlement. */
 export class DeliverProcessor {
@@ -64,7 +59,8 @@ export class DeliverProcessor {
 
   private async attempt(claim: Claim, delivery: Delivery): Promise<Settlement> {
     const prepared = await this.prepare(claim);
-    if (prepared === null) return delivery.settleLostLease() ?? delivery.settle(NOT_PREPARED);
+    // Whether its time is up hangs on its content (`immediate`): the sweep ends what is over.
+    if (prepared === null) return delivery.settleLostLease() ?? released(NOT_PREPARED_WAIT_MS);
     delivery.immediate = prepared.immediate;
     const lost = delivery.settleLostLease();
     if (lost !== null) return lost;
