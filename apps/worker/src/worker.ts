@@ -207,7 +207,9 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   return {
     metricsPort: metricsServer.port,
     stop: async () => {
+      // At once: what is in hand may take a while to end, and nothing may join it meanwhile.
       await Promise.all([
+        ...[...consumers, checkConsumer].map((consumer) => consumer.close()),
         sweeper.stop(),
         retention.stop(),
         scheduler.stop(),
@@ -215,7 +217,6 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
         dispatcher.stop(),
         admission.stop(),
       ]);
-      await Promise.all([...consumers, checkConsumer].map((consumer) => consumer.close()));
       await settlements.drain();
       await deadTokens.stop();
       await Promise.all([providers.FCM.close(), providers.APN.close()]);
