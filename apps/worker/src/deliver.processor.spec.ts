@@ -38,6 +38,8 @@ interface Given {
   paused?: boolean;
   /** What the monotonic clock says when the push is ready; the claim is good before 100. */
   readyAtMs?: number;
+  /** How far the worker's own clock is ahead of the database's. */
+  aheadMs?: number;
   /** What the registration makes of the outcome. */
   heed?: (outcome: Outcome) => Outcome;
 }
@@ -47,11 +49,12 @@ async function deliver(given: Given = {}) {
   const retired: unknown[] = [];
   let sends = 0;
   const push = claimed(given.push);
-  const claim: Claim = { state: 'claimed', push, sendBefore: 100 };
+  const claim: Claim = { state: 'claimed', push, sendBefore: 100, answeredAt: 0 };
   const send = () => {
     sends++;
     return Promise.resolve(given.outcome ?? accepted);
   };
+  const workerNow = new Date(now.getTime() + (given.aheadMs ?? 0));
   const processor = new DeliverProcessor(
     {
       take: () =>
@@ -79,7 +82,7 @@ async function deliver(given: Given = {}) {
     },
     {
       policy: defaultRetryPolicy,
-      clock: { now: () => now },
+      clock: { now: () => workerNow },
       random: () => 0.5,
       monotonicMs: () => given.readyAtMs ?? 0,
       deadTokens: {
@@ -92,7 +95,7 @@ async function deliver(given: Given = {}) {
   );
   const comeBackAt = await processor.deliver(push.id, dispatchedAt);
   return {
-    comeBackInMs: comeBackAt === undefined ? undefined : comeBackAt.getTime() - now.getTime(),
+    comeBackInMs: comeBackAt === undefined ? undefined : comeBackAt.getTime() - workerNow.getTime(),
     settlement: committed[0],
     committed: committed.length,
     sends,
@@ -293,6 +296,30 @@ describe('DeliverProcessor', () => {
     });
     expect((await deliver({ push, prepared: { immediate: true } })).settlement?.to).toBe('SENT');
   });
+
+  it.each([3_600_000, -3_600_000])(
+    'judges time by the database’s clock when the worker’s is wrong by %i ms',
+    async (aheadMs) => {
+      const push = { expiresAt: new Date(now.getTime() + 60_000), firstAttemptAt: now };
+      const { settlement } = await deliver({ aheadMs, push, readyAtMs: 50 });
+      expect(settlement?.to).toBe('SENT');
+      expect(settlement?.attempts[0]?.at).toBe('2026-04-20T14:22:00.050Z');
+      const outcome: Outcome = { kind: 'not-sent', reason: 'no-slot', message: '', afterMs: 1_000 };
+      expect(await deliver({ aheadMs, push, outcome })).toMatchObject({
+        settlement: { to: 'QUEUED' },
+        comeBackInMs: 1_000,
+      });
+      const over = await deliver({ aheadMs, push: { expiresAt: new Date(now.getTime() - 1) } });
+      expect(over.settlement?.errorCode).toBe(FAILURES.EXPIRED.code);
+      // Its minute passes between the claim and the send.
+      const late = await deliver({
+        aheadMs,
+        push: { expiresAt: new Date(now.getTime() + 40) },
+        readyAtMs: 50,
+      });
+      expect(late.settlement?.errorCode).toBe(FAILURES.EXPIRED.code);
+    },
+  );
 
   it('has a dead token retired, and no other', async () => {
     const since = new Date(now.getTime() - 1_000);

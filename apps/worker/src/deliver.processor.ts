@@ -36,7 +36,7 @@ export class DeliverProcessor {
     const claim = await this.claim(id);
     if (claim.state === 'over') return undefined;
     if (claim.state === 'wait') return this.in(claim.waitMs);
-    const delivery = new Delivery(claim.push, dispatchedAt, this.options);
+    const delivery = new Delivery(claim, dispatchedAt, this.options);
     const next = await this.attempt(claim, delivery);
     const { paused } = await this.settlements.commit(delivery.settlement(next));
     if (next.retire !== null) this.options.deadTokens.retire(claim.push, next.retire);
@@ -64,8 +64,7 @@ export class DeliverProcessor {
     delivery.immediate = prepared.immediate;
     const lost = delivery.settleLostLease();
     if (lost !== null) return lost;
-    const { policy, clock } = this.options;
-    const over = timeIsUp(delivery.state, policy, clock.now());
+    const over = timeIsUp(delivery.state, this.options.policy, delivery.now());
     if (over !== null) return over;
     if (prepared.state === 'no-credential')
       return { ...failed('CREDENTIAL_DELETED'), counted: false };

@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import {
   BLAMING_RESETS,
   type Attempt,
@@ -102,13 +103,18 @@ const IS_BLAMED = BLAMING_RESETS.map((reason) => `@.reason == "${reason}"`).join
 const PAUSED = `ARRAY(SELECT credential_id FROM credential_windows WHERE paused_until IS NOT NULL)`;
 const PROBES = `ARRAY(SELECT probe FROM credential_windows WHERE paused_until IS NOT NULL AND probe IS NOT NULL)`;
 
+/** A lease that the caller itself took, by a claim of before whose answer never came: nothing was sent under it. */
+const IS_OWN = `(lease_until IS NOT NULL AND claim = ($5::int[])[array_position($4::uuid[], id)])`;
+
 // Touches columns that are in no index: a HOT update. Only a push with an unknown attempt has its
 // attempts looked through.
 const CLAIM = `
 UPDATE push_notifications
-SET lease_lost = (lease_until IS NOT NULL), lease_until = now() + make_interval(secs => $2), lease = lease + 1
+SET lease_lost = CASE WHEN ${IS_OWN} THEN lease_lost ELSE lease_until IS NOT NULL END,
+  lease_until = now() + make_interval(secs => $2), lease = lease + 1,
+  claim = coalesce(($5::int[])[array_position($4::uuid[], id)], $3::int)
 WHERE id = ANY($1::uuid[]) AND status = 'QUEUED' AND due_at <= now()
-  AND (lease_until IS NULL OR lease_until < now())
+  AND (lease_until IS NULL OR lease_until < now() OR ${IS_OWN})
   AND (credential_id <> ALL (${PAUSED}) OR id = ANY (${PROBES}))
 RETURNING id, account_id, operation_id, provider, credential_id, token, variables, lease, lease_lost,
   attempt_count, unknown_count, first_attempt_at, expires_at, now() AS claimed_at,
@@ -179,6 +185,9 @@ SELECT e.id FROM unnest($1::uuid[], $2::uuid[], $3::provider_kind[]) AS e (id, o
 JOIN operation_parts q USING (operation_id, provider)
 WHERE q.dispatched_through IS NULL OR e.id > q.dispatched_through`;
 
+/** A number for one claim. That another one of the same push has it too is one chance in two thousand million. */
+export const claimName = (): number => randomInt(1, 2 ** 31);
+
 export class DeliveryRepository {
   constructor(private readonly db: Database) {}
 
@@ -187,10 +196,24 @@ export class DeliveryRepository {
    * is looked at once, batched.
    *
    * @param leaseMs how long the lease lives, by the database's clock.
+   * @param name of this claim, see `claimName`.
+   * @param unanswered pushes among `ids` that the caller has claimed before without an answer, with the
+   *   name of that claim, which stays theirs. Was it committed, the lease is the caller's own and is taken again.
    * @returns one result for each id, in the order of `ids`.
    */
-  async claim(ids: readonly Uuid[], leaseMs: number): Promise<ClaimResult[]> {
-    const rows = await this.db.query<ClaimRow>(CLAIM, [ids, leaseMs / 1000]);
+  async claim(
+    ids: readonly Uuid[],
+    leaseMs: number,
+    name = claimName(),
+    unanswered: ReadonlyMap<Uuid, number> = new Map(),
+  ): Promise<ClaimResult[]> {
+    const rows = await this.db.query<ClaimRow>(CLAIM, [
+      ids,
+      leaseMs / 1000,
+      name,
+      [...unanswered.keys()],
+      [...unanswered.values()],
+    ]);
     const results = new Map<Uuid, ClaimResult>(
       rows.map((row) => [row.id, { state: 'claimed', push: toClaimedPush(row) }]),
     );
