@@ -168,7 +168,11 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       requeue: async (lost) => {
         const { timeoutMs } = config.dispatch;
         await Promise.all(QUEUES.map((queue) => producer.forgetEnded(queue, timeoutMs)));
-        await enqueue(lost.map((push) => ({ ...push, delayMs: 0 })));
+        await handOver(
+          { enqueue: (queue, pushes, ms) => producer.enqueueDue(queue, pushes, ms) },
+          lost.map((push) => ({ ...push, delayMs: 0 })),
+          timeoutMs,
+        );
       },
       onWork: () => dispatcher.wake(),
       onExpired: metrics.onExpired,
