@@ -24,6 +24,7 @@ const claimed = (over: Partial<ClaimedPush> = {}): ClaimedPush => ({
   probing: false,
   expiresAt: new Date(now.getTime() + 3_600_000),
   claimedAt: now,
+  isCanceled: false,
   ...over,
 });
 
@@ -249,6 +250,12 @@ describe('DeliverProcessor', () => {
     expect(settlement).toMatchObject({ to: 'SENT', countedAttempts: 2, unknownAttempts: 1 });
     expect(settlement?.attempts.map(({ outcome }) => outcome)).toEqual(['unknown', 'accepted']);
     expect(sends).toBe(1);
+  });
+
+  it('does not send again after a lost lease what was canceled meanwhile', async () => {
+    const { settlement, sends } = await deliver({ push: { leaseLost: true, isCanceled: true } });
+    expect(settlement).toMatchObject({ to: 'QUEUED', unknownAttempts: 1, countedAttempts: 1 });
+    expect(sends).toBe(0);
   });
 
   it('gives up a push that broke the connection before', async () => {

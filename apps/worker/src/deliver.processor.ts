@@ -64,6 +64,8 @@ export class DeliverProcessor {
     delivery.immediate = prepared.immediate;
     const lost = delivery.settleLostLease();
     if (lost !== null) return lost;
+    // What is given back of a canceled operation is canceled.
+    if (claim.push.isCanceled) return released(0);
     const over = timeIsUp(delivery.state, this.options.policy, delivery.now());
     if (over !== null) return over;
     if (prepared.state === 'no-credential')

@@ -35,6 +35,8 @@ export interface ClaimedPush {
   probing: boolean;
   /** By the database's clock, cut to the millisecond: no attempt of this claim began earlier. */
   claimedAt: Date;
+  /** Its operation was canceled while the claim before was in flight, which ended without a word. */
+  isCanceled: boolean;
 }
 
 /** Why a push was not claimed. */
@@ -95,6 +97,7 @@ interface ClaimRow {
   expires_at: Date;
   probing: boolean;
   claimed_at: Date;
+  is_canceled: boolean | null;
 }
 
 const IS_BLAMED = BLAMING_RESETS.map((reason) => `@.reason == "${reason}"`).join(' || ');
@@ -119,7 +122,9 @@ WHERE id = ANY($1::uuid[]) AND status = 'QUEUED' AND due_at <= now()
 RETURNING id, account_id, operation_id, provider, credential_id, token, variables, lease, lease_lost,
   attempt_count, unknown_count, first_attempt_at, expires_at, now() AS claimed_at,
   (unknown_count > 0 AND jsonb_path_exists(attempts, '$[*] ? (${IS_BLAMED})')) AS was_blamed,
-  id = ANY (${PROBES}) AS probing`;
+  id = ANY (${PROBES}) AS probing,
+  CASE WHEN lease_lost THEN (SELECT cancel_wanted FROM operations o WHERE o.id = operation_id) ELSE false END
+    AS is_canceled`;
 
 /** For pushes that were not claimed when the reason cannot be read. */
 const UNKNOWN_WAIT_MS = 1_000;
@@ -168,13 +173,14 @@ WITH settled AS (
   RETURNING p.id, p.operation_id, p.provider, p.credential_id, p.status
 ), operation_deltas AS (
   SELECT operation_id, count(*) FILTER (WHERE status = 'SENT') AS sent,
-    count(*) FILTER (WHERE status = 'FAILED') AS failed
+    count(*) FILTER (WHERE status = 'FAILED') AS failed, count(*) FILTER (WHERE status = 'CANCELED') AS canceled,
+    count(*) AS ended
   FROM settled WHERE status <> 'QUEUED' GROUP BY operation_id
 ), counted AS (
   UPDATE operations o
-  SET queued = o.queued - d.sent - d.failed, sent = o.sent + d.sent, failed = o.failed + d.failed,
-    updated_at = now(),
-    completed_at = CASE WHEN o.queued - d.sent - d.failed + o.scheduled = 0 THEN now() ELSE o.completed_at END
+  SET queued = o.queued - d.ended, sent = o.sent + d.sent, failed = o.failed + d.failed,
+    canceled = o.canceled + d.canceled, updated_at = now(),
+    completed_at = CASE WHEN o.queued - d.ended + o.scheduled = 0 THEN now() ELSE o.completed_at END
   FROM operation_deltas d WHERE o.id = d.operation_id
 )
 SELECT id, operation_id, provider, credential_id, status FROM settled`;
@@ -265,11 +271,14 @@ export class DeliveryRepository {
       batch.map((s) => s.dispatchedAt),
     ];
     return this.db.transaction(async (client) => {
-      const locked = await client.query<{ id: Uuid; rewound: boolean }>(LOCK_OPERATIONS, [
-        operationIds,
-      ]);
+      const locked = await client.query<LockedRow>(LOCK_OPERATIONS, [operationIds]);
       const rewound = new Set(locked.rows.filter((row) => row.rewound).map(({ id }) => id));
-      const { rows } = await client.query<SettledRow>(SETTLE, columns);
+      const canceled = new Set(locked.rows.filter((row) => row.cancel_wanted).map(({ id }) => id));
+      // The caller took it back while it was in flight, and it is not handed over.
+      const statuses = batch.map(({ to, operationId }) =>
+        to === 'QUEUED' && canceled.has(operationId) ? 'CANCELED' : to,
+      );
+      const { rows } = await client.query<SettledRow>(SETTLE, columns.with(2, statuses));
       const over = rows.filter(({ status }) => status !== 'QUEUED');
       const uncounted = await uncountedAmong(client, over, rewound);
       const ended = new Map<Uuid, number>();
@@ -316,6 +325,12 @@ export class DeliveryRepository {
       scheduledFor: row.scheduled_for,
     };
   }
+}
+
+interface LockedRow {
+  id: Uuid;
+  rewound: boolean;
+  cancel_wanted: boolean;
 }
 
 interface SettledRow {
@@ -366,5 +381,6 @@ function toClaimedPush(row: ClaimRow): ClaimedPush {
     expiresAt: row.expires_at,
     probing: row.probing,
     claimedAt: row.claimed_at,
+    isCanceled: row.is_canceled === true,
   };
 }

@@ -13,9 +13,12 @@ import type { PoolClient } from 'pg';
  * takes neither operations nor push rows.
  */
 
-/** Several at once. `rewound`: what ends may lie above its part's cursor, see `LOCK_PARTS`. */
+/**
+ * Several at once. `rewound`: what ends may lie above its part's cursor, see `LOCK_PARTS`. `cancel_wanted`: nothing
+ * of it is tried again.
+ */
 export const LOCK_OPERATIONS = `
-SELECT id, rewound FROM operations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
+SELECT id, rewound, cancel_wanted FROM operations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
 
 /**
  * Who holds the parts of an operation knows which of its QUEUED pushes count as outstanding: those
