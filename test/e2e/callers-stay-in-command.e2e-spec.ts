@@ -61,8 +61,14 @@ describe('cancel', () => {
   });
 
   it('in mid-run: what is sent is sent once, what is canceled never', async () => {
-    const run = await begin({ WORKER_CONCURRENCY: '20' });
-    const sent = tokens(2_000, 'slow.10');
+    const run = await begin({
+      WORKER_CONCURRENCY: '20',
+      REQUEST_TIMEOUT_MS: '4000',
+      LEASE_MS: '15000',
+    });
+    // In flight when the cancel comes; each would be taken at its second try.
+    const hanging = tokens(6, 'timeout.x1', 3_000);
+    const sent = [...tokens(40, 'slow.10'), ...hanging, ...tokens(1_954, 'slow.10', 40)];
     const operationId = await run.send(sent);
     await run.until('a part is sent', async () => (await run.summary()).accepted > 100);
     const { status } = await run.client.call('DELETE', pathOf(operationId));
@@ -71,6 +77,13 @@ describe('cancel', () => {
     expect(stats.canceled).toBeGreaterThan(0);
     expect(stats.sent).toBeGreaterThan(100);
     expect(stats.sent + stats.canceled).toBe(2_000);
+    expect(
+      await run.query(
+        `SELECT status, attempt_count, count(*)::int AS n FROM push_notifications
+         WHERE token = ANY($1) GROUP BY 1, 2`,
+        [hanging],
+      ),
+    ).toEqual([{ status: 'CANCELED', attempt_count: 1, n: 6 }]);
     // Another send passes through what is left of the canceled one's jobs.
     await run.settled(await run.send(tokens(20, 'ok', 5_000)));
     expect(await run.summary()).toMatchObject({ distinctAccepted: stats.sent + 20, duplicates: 0 });

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { apiClient } from '../../scripts/client.js';
 import {
   BACKENDS,
@@ -30,13 +31,30 @@ describe.each(BACKENDS)('on %s, SIGTERM of a worker under load', (backend) => {
       return row.n as number;
     };
     await gateway.until('a part is sent', async () => (await ended()) > 100);
-    const exit = await gateway.worker.stop();
-    expect(exit).toEqual({ code: 0, signal: null });
+    const leased = async () => {
+      const [leases] = await gateway.query(
+        'SELECT count(*)::int AS n FROM push_notifications WHERE lease_until IS NOT NULL',
+      );
+      return leases.n as number;
+    };
+    // The sweep and retention are held up: jobs are taken no more all the same.
+    const blocker = new pg.Client({ connectionString: gateway.database.appUrl });
+    await blocker.connect();
+    await blocker.query('BEGIN');
+    await blocker.query('LOCK TABLE sweep_state IN ACCESS EXCLUSIVE MODE');
+    const exit = gateway.worker.stop();
+    try {
+      await gateway.until('nothing is in hand', async () => (await leased()) === 0);
+      const [left] = await gateway.query(
+        'SELECT sum(outstanding)::int AS n FROM credential_windows',
+      );
+      expect(left.n).toBeGreaterThan(100);
+    } finally {
+      await blocker.end();
+    }
+    expect(await exit).toEqual({ code: 0, signal: null });
     expect(await ended()).toBeLessThan(1_500);
-    const [leases] = await gateway.query(
-      'SELECT count(*)::int AS n FROM push_notifications WHERE lease_until IS NOT NULL',
-    );
-    expect(leases.n).toBe(0);
+    expect(await leased()).toBe(0);
     await gateway.startWorker();
     expect((await gateway.settled(operationId, 60_000)).stats).toMatchObject({ sent: 1_500 });
     const [attempts] = await gateway.query(

@@ -42,7 +42,7 @@ describe('Claims', () => {
       { warn: () => undefined },
       () => now,
     );
-    expect(await claims.take('a')).toMatchObject({ sendBefore: 36_000 });
+    expect(await claims.take('a')).toMatchObject({ sendBefore: 36_000, answeredAt: 6_000 });
   });
 
   it('logs one line a batch when it cannot ask, and tells every job', async () => {
@@ -53,5 +53,71 @@ describe('Claims', () => {
     const results = await Promise.allSettled(['a', 'b', 'c'].map((id) => claims.take(id)));
     expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'rejected']);
     expect(lines).toHaveLength(1);
+  });
+
+  it('repeats a claim without an answer under its first name, at once and when the job comes back', async () => {
+    const asked: [ids: string[], name: number, unanswered: [string, number][]][] = [];
+    let answers = false;
+    const claims = new Claims(
+      {
+        claim: (ids, _leaseMs, name = 0, unanswered = new Map()) => {
+          asked.push([[...ids], name, [...unanswered]]);
+          return answers
+            ? Promise.resolve(ids.map((): ClaimResult => ({ state: 'over' })))
+            : Promise.reject(new Error('database away'));
+        },
+      },
+      times,
+      { warn: () => undefined },
+    );
+    await expect(claims.take('a')).rejects.toThrow('database away');
+    await expect(Promise.all(['a', 'b'].map((id) => claims.take(id)))).rejects.toThrow();
+    answers = true;
+    await claims.take('a');
+    await claims.take('a');
+    const names = asked.map(([, name]) => name);
+    expect(new Set(names).size).toBe(6);
+    expect(asked.map(([ids, , unanswered]) => [ids, unanswered])).toEqual([
+      [['a'], []],
+      [['a'], [['a', names[0]]]],
+      [['a', 'b'], [['a', names[0]]]],
+      [
+        ['a', 'b'],
+        [
+          ['a', names[0]],
+          ['b', names[2]],
+        ],
+      ],
+      [['a'], [['a', names[0]]]],
+      [['a'], []],
+    ]);
+  });
+
+  it('lets one of two claims under way take a lease back, not both', async () => {
+    const asked: string[][][] = [];
+    let fail = true;
+    const gate: (() => void)[] = [];
+    const claims = new Claims(
+      {
+        claim: (ids, _leaseMs, _name, unanswered = new Map()) => {
+          if (fail) return Promise.reject(new Error('database away'));
+          asked.push([...unanswered].map(([id]) => [id]));
+          return new Promise((resolve) =>
+            gate.push(() => resolve(ids.map((): ClaimResult => ({ state: 'over' })))),
+          );
+        },
+      },
+      times,
+      { warn: () => undefined },
+    );
+    await expect(claims.take('a')).rejects.toThrow();
+    fail = false;
+    const first = claims.take('a');
+    while (gate.length < 1) await new Promise((resolve) => setImmediate(resolve));
+    const second = claims.take('a');
+    while (gate.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    for (const open of gate) open();
+    await Promise.all([first, second]);
+    expect(asked).toEqual([[['a']], []]);
   });
 });

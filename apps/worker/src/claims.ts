@@ -1,5 +1,10 @@
 import type { Uuid } from '@app/domain';
-import type { ClaimedPush, DeliveryRepository, NotClaimed } from '@app/persistence';
+import {
+  claimName,
+  type ClaimedPush,
+  type DeliveryRepository,
+  type NotClaimed,
+} from '@app/persistence';
 import { Batcher, type Logger } from '@app/platform';
 
 export interface Claim {
@@ -10,6 +15,8 @@ export interface Claim {
    * its deadline ends well inside the lease.
    */
   sendBefore: number;
+  /** On the same clock: when the answer came; it was `push.claimedAt` a moment before. */
+  answeredAt: number;
 }
 
 export interface LeaseTimes {
@@ -20,26 +27,30 @@ export interface LeaseTimes {
   leaseMarginMs: number;
 }
 
-/** Takes leases in batches: jobs that start together share one statement. */
+/** Of claims that nobody answers, more are not remembered: their leases run out. */
+const MAX_UNANSWERED = 50_000;
+
+/**
+ * Takes leases in batches: jobs that start together share one statement. One whose answer is lost is repeated,
+ * at once and when its jobs come back, and finds its own leases: nothing was sent under them.
+ */
 export class Claims {
   private readonly batcher: Batcher<Uuid, Claim | NotClaimed>;
+  /** By push: the name of the first claim of it that was not answered. */
+  private readonly unanswered = new Map<Uuid, number>();
 
   constructor(
-    deliveries: Pick<DeliveryRepository, 'claim'>,
-    times: LeaseTimes,
+    private readonly deliveries: Pick<DeliveryRepository, 'claim'>,
+    private readonly times: LeaseTimes,
     logger: Pick<Logger, 'warn'>,
-    monotonicMs: () => number = () => performance.now(),
+    private readonly monotonicMs: () => number = () => performance.now(),
   ) {
-    const usableMs = times.leaseMs - times.requestTimeoutMs - times.leaseMarginMs;
     this.batcher = new Batcher(
       async (ids) => {
-        // Read before the statement is sent: the lease can only have begun later.
-        const sendBefore = monotonicMs() + usableMs;
+        // A connection that broke is replaced, and another worker would have to wait for the lease.
+        const claim = () => this.claim(ids);
         try {
-          const results = await deliveries.claim(ids, times.leaseMs);
-          return results.map((result) =>
-            result.state === 'claimed' ? { ...result, sendBefore } : result,
-          );
+          return await claim().catch(claim);
         } catch (err) {
           // Once a batch: an outage must not write a line a job.
           logger.warn({ err, pushes: ids.length }, 'Claiming failed');
@@ -53,5 +64,32 @@ export class Claims {
   /** @throws Unavailable when PostgreSQL cannot answer; whether the lease was taken is unknown then. */
   take(id: Uuid): Promise<Claim | NotClaimed> {
     return this.batcher.add(id);
+  }
+
+  private async claim(ids: readonly Uuid[]): Promise<(Claim | NotClaimed)[]> {
+    const { leaseMs, requestTimeoutMs, leaseMarginMs } = this.times;
+    const name = claimName();
+    // Taken out while it is asked for: of two claims under way only one may take a lease back.
+    const unanswered = new Map<Uuid, number>();
+    for (const id of ids) {
+      const earlier = this.unanswered.get(id);
+      if (earlier !== undefined) unanswered.set(id, earlier);
+      this.unanswered.delete(id);
+    }
+    // Read before the statement is sent: the lease can only have begun later.
+    const sendBefore = this.monotonicMs() + leaseMs - requestTimeoutMs - leaseMarginMs;
+    try {
+      const results = await this.deliveries.claim(ids, leaseMs, name, unanswered);
+      const answeredAt = this.monotonicMs();
+      return results.map((result) =>
+        result.state === 'claimed' ? { ...result, sendBefore, answeredAt } : result,
+      );
+    } catch (err) {
+      for (const id of ids) {
+        if (this.unanswered.size >= MAX_UNANSWERED) break;
+        this.unanswered.set(id, unanswered.get(id) ?? name);
+      }
+      throw err;
+    }
   }
 }

@@ -24,6 +24,7 @@ const claimed = (over: Partial<ClaimedPush> = {}): ClaimedPush => ({
   probing: false,
   expiresAt: new Date(now.getTime() + 3_600_000),
   claimedAt: now,
+  isCanceled: false,
   ...over,
 });
 
@@ -38,6 +39,8 @@ interface Given {
   paused?: boolean;
   /** What the monotonic clock says when the push is ready; the claim is good before 100. */
   readyAtMs?: number;
+  /** How far the worker's own clock is ahead of the database's. */
+  aheadMs?: number;
   /** What the registration makes of the outcome. */
   heed?: (outcome: Outcome) => Outcome;
 }
@@ -47,11 +50,12 @@ async function deliver(given: Given = {}) {
   const retired: unknown[] = [];
   let sends = 0;
   const push = claimed(given.push);
-  const claim: Claim = { state: 'claimed', push, sendBefore: 100 };
+  const claim: Claim = { state: 'claimed', push, sendBefore: 100, answeredAt: 0 };
   const send = () => {
     sends++;
     return Promise.resolve(given.outcome ?? accepted);
   };
+  const workerNow = new Date(now.getTime() + (given.aheadMs ?? 0));
   const processor = new DeliverProcessor(
     {
       take: () =>
@@ -79,7 +83,7 @@ async function deliver(given: Given = {}) {
     },
     {
       policy: defaultRetryPolicy,
-      clock: { now: () => now },
+      clock: { now: () => workerNow },
       random: () => 0.5,
       monotonicMs: () => given.readyAtMs ?? 0,
       deadTokens: {
@@ -92,7 +96,7 @@ async function deliver(given: Given = {}) {
   );
   const comeBackAt = await processor.deliver(push.id, dispatchedAt);
   return {
-    comeBackInMs: comeBackAt === undefined ? undefined : comeBackAt.getTime() - now.getTime(),
+    comeBackInMs: comeBackAt === undefined ? undefined : comeBackAt.getTime() - workerNow.getTime(),
     settlement: committed[0],
     committed: committed.length,
     sends,
@@ -218,22 +222,21 @@ describe('DeliverProcessor', () => {
     expect(sends).toBe(0);
   });
 
-  it('ends a push that cannot be prepared when it has expired or its retry window has closed', async () => {
-    const prepared = new Error('the secret does not open');
-    const expired = await deliver({
-      prepared,
-      push: { expiresAt: new Date(now.getTime() + 4_000) },
+  it.each([
+    ['has only one attempt, which waits for its turn', 0],
+    ['has expired: the sweep ends it', -60_000],
+  ])('sends nothing and ends nothing that cannot be prepared and %s', async (_what, inMs) => {
+    const { settlement, sends } = await deliver({
+      prepared: new Error('the secret does not open'),
+      push: { expiresAt: new Date(now.getTime() + inMs) },
     });
-    expect(expired.settlement).toMatchObject({ to: 'FAILED', errorCode: FAILURES.EXPIRED.code });
-    const firstAttemptAt = new Date(now.getTime() - 86_400_000);
-    const late = await deliver({
-      prepared,
-      push: { firstAttemptAt, expiresAt: new Date(now.getTime() + 86_400_000) },
+    expect(settlement).toMatchObject({
+      to: 'QUEUED',
+      dueInMs: 5_000,
+      countedAttempts: 0,
+      attempts: [],
     });
-    expect(late.settlement).toMatchObject({
-      to: 'FAILED',
-      errorCode: FAILURES.RETRIES_EXHAUSTED.code,
-    });
+    expect(sends).toBe(0);
   });
 
   it('takes a send that throws for unknown: the request may have left', async () => {
@@ -247,6 +250,12 @@ describe('DeliverProcessor', () => {
     expect(settlement).toMatchObject({ to: 'SENT', countedAttempts: 2, unknownAttempts: 1 });
     expect(settlement?.attempts.map(({ outcome }) => outcome)).toEqual(['unknown', 'accepted']);
     expect(sends).toBe(1);
+  });
+
+  it('does not send again after a lost lease what was canceled meanwhile', async () => {
+    const { settlement, sends } = await deliver({ push: { leaseLost: true, isCanceled: true } });
+    expect(settlement).toMatchObject({ to: 'QUEUED', unknownAttempts: 1, countedAttempts: 1 });
+    expect(sends).toBe(0);
   });
 
   it('gives up a push that broke the connection before', async () => {
@@ -277,6 +286,11 @@ describe('DeliverProcessor', () => {
       prepared: new Error('database away'),
     });
     expect(settlement).toMatchObject({ to: 'QUEUED', unknownAttempts: 1 });
+    const last = await deliver({
+      push: { leaseLost: true, unknownCount: 2 },
+      prepared: new Error('database away'),
+    });
+    expect(last.settlement?.errorCode).toBe(FAILURES.OUTCOME_UNKNOWN.code);
   });
 
   it('fails a push that has expired, unless it waits for its only attempt', async () => {
@@ -289,6 +303,30 @@ describe('DeliverProcessor', () => {
     });
     expect((await deliver({ push, prepared: { immediate: true } })).settlement?.to).toBe('SENT');
   });
+
+  it.each([3_600_000, -3_600_000])(
+    'judges time by the database’s clock when the worker’s is wrong by %i ms',
+    async (aheadMs) => {
+      const push = { expiresAt: new Date(now.getTime() + 60_000), firstAttemptAt: now };
+      const { settlement } = await deliver({ aheadMs, push, readyAtMs: 50 });
+      expect(settlement?.to).toBe('SENT');
+      expect(settlement?.attempts[0]?.at).toBe('2026-04-20T14:22:00.050Z');
+      const outcome: Outcome = { kind: 'not-sent', reason: 'no-slot', message: '', afterMs: 1_000 };
+      expect(await deliver({ aheadMs, push, outcome })).toMatchObject({
+        settlement: { to: 'QUEUED' },
+        comeBackInMs: 1_000,
+      });
+      const over = await deliver({ aheadMs, push: { expiresAt: new Date(now.getTime() - 1) } });
+      expect(over.settlement?.errorCode).toBe(FAILURES.EXPIRED.code);
+      // Its minute passes between the claim and the send.
+      const late = await deliver({
+        aheadMs,
+        push: { expiresAt: new Date(now.getTime() + 40) },
+        readyAtMs: 50,
+      });
+      expect(late.settlement?.errorCode).toBe(FAILURES.EXPIRED.code);
+    },
+  );
 
   it('has a dead token retired, and no other', async () => {
     const since = new Date(now.getTime() - 1_000);

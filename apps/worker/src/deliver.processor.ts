@@ -1,4 +1,4 @@
-import { failed, released, timeIsUp, type Outcome, type Settlement, type Uuid } from '@app/domain';
+import { failed, released, timeIsUp, type Settlement, type Uuid } from '@app/domain';
 import type { NotClaimed } from '@app/persistence';
 import type { Claim, Claims } from './claims.js';
 import { Delivery, type DeliverOptions } from './delivery.js';
@@ -11,13 +11,8 @@ const FAULT_WAIT_MS = 1_000;
 /** A fault of ours is logged this often at most, however many pushes it holds up. */
 const FAULT_LOG_MS = 5_000;
 
-/** The database away, a credential that does not open: as if the provider had not been reached. */
-const NOT_PREPARED: Outcome = {
-  kind: 'not-sent',
-  reason: 'not-prepared',
-  message: 'The push could not be prepared.',
-  afterMs: 5_000,
-};
+/** Comes back so soon what could not be prepared: the database away, a credential that does not open. */
+const NOT_PREPARED_WAIT_MS = 5_000;
 
 /** One push: claim → render → send → settle. Everything that can happen to it ends in a settlement. */
 export class DeliverProcessor {
@@ -41,7 +36,7 @@ export class DeliverProcessor {
     const claim = await this.claim(id);
     if (claim.state === 'over') return undefined;
     if (claim.state === 'wait') return this.in(claim.waitMs);
-    const delivery = new Delivery(claim.push, dispatchedAt, this.options);
+    const delivery = new Delivery(claim, dispatchedAt, this.options);
     const next = await this.attempt(claim, delivery);
     const { paused } = await this.settlements.commit(delivery.settlement(next));
     if (next.retire !== null) this.options.deadTokens.retire(claim.push, next.retire);
@@ -64,12 +59,14 @@ export class DeliverProcessor {
 
   private async attempt(claim: Claim, delivery: Delivery): Promise<Settlement> {
     const prepared = await this.prepare(claim);
-    if (prepared === null) return delivery.settleLostLease() ?? delivery.settle(NOT_PREPARED);
+    // Whether its time is up hangs on its content (`immediate`): the sweep ends what is over.
+    if (prepared === null) return delivery.settleLostLease() ?? released(NOT_PREPARED_WAIT_MS);
     delivery.immediate = prepared.immediate;
     const lost = delivery.settleLostLease();
     if (lost !== null) return lost;
-    const { policy, clock } = this.options;
-    const over = timeIsUp(delivery.state, policy, clock.now());
+    // What is given back of a canceled operation is canceled.
+    if (claim.push.isCanceled) return released(0);
+    const over = timeIsUp(delivery.state, this.options.policy, delivery.now());
     if (over !== null) return over;
     if (prepared.state === 'no-credential')
       return { ...failed('CREDENTIAL_DELETED'), counted: false };

@@ -12,10 +12,12 @@ import {
 } from '@app/domain';
 import type { ClaimedPush, PushSettlement } from '@app/persistence';
 import type { Logger } from '@app/platform';
+import type { Claim } from './claims.js';
 import type { DeadTokens } from './dead-tokens.js';
 
 export interface DeliverOptions {
   policy: RetryPolicy;
+  /** For the queue only, which lives by the clocks of its workers. */
   clock: Clock;
   random: Random;
   /** The clock that `Claim.sendBefore` is on. */
@@ -36,12 +38,21 @@ export class Delivery {
   private counted = 0;
   private unknown = 0;
 
+  private readonly push: ClaimedPush;
+
   constructor(
-    private readonly push: ClaimedPush,
+    private readonly claim: Pick<Claim, 'push' | 'answeredAt'>,
     private readonly dispatchedAt: Date,
     private readonly options: DeliverOptions,
   ) {
-    this.leaseLost = push.leaseLost;
+    this.push = claim.push;
+    this.leaseLost = claim.push.leaseLost;
+  }
+
+  /** By the clock that wrote the push's instants, the database's, whatever the one of this machine says. */
+  now(): Date {
+    const sinceMs = this.options.monotonicMs() - this.claim.answeredAt;
+    return new Date(this.push.claimedAt.getTime() + Math.max(sinceMs, 0));
   }
 
   /** As `settle` sees the push now. */
@@ -72,7 +83,7 @@ export class Delivery {
 
   /** Hands the push over and settles what came of it. */
   async attempt(send: () => Promise<Outcome>): Promise<Settlement> {
-    const at = this.options.clock.now();
+    const at = this.now();
     const startMs = this.options.monotonicMs();
     const outcome = await send().catch((err: unknown): Outcome => {
       // Adapters answer by values; should one throw all the same, the request may have left.
@@ -83,9 +94,9 @@ export class Delivery {
     return this.settle(await this.options.deadTokens.heed(this.push, outcome), at, latencyMs);
   }
 
-  settle(outcome: Outcome, at = this.options.clock.now(), latencyMs = 0): Settlement {
-    const { policy, clock, random } = this.options;
-    const next = settle(this.state, outcome, policy, clock.now(), random);
+  settle(outcome: Outcome, at = this.now(), latencyMs = 0): Settlement {
+    const { policy, random } = this.options;
+    const next = settle(this.state, outcome, policy, this.now(), random);
     this.heard = outcome;
     this.attempts.push(describeAttempt(outcome, next, at, latencyMs));
     return next;

@@ -7,6 +7,8 @@ function make(given: {
   retired?: (Retired | Error)[];
   forgotten?: Forgotten[];
   onLook?: () => void;
+  /** Instead of an answer: a copy that ends with the signal only. */
+  copying?: () => void;
 }) {
   const calls: unknown[] = [];
   const lines: unknown[] = [];
@@ -17,8 +19,15 @@ function make(given: {
         given.onLook?.();
         return 0;
       },
-      retire: async (days) => {
+      retire: async (days, signal) => {
         calls.push(['retire', days]);
+        if (given.copying !== undefined) {
+          const stopped = new Promise<never>((_, reject) =>
+            signal?.addEventListener('abort', () => reject(new Error('stopped'))),
+          );
+          given.copying();
+          return stopped;
+        }
         const next = given.retired?.shift() ?? { partitions: [], unfinished: false };
         if (next instanceof Error) throw next;
         return next;
@@ -108,5 +117,16 @@ describe('Retention', () => {
     const after = looks;
     await retention.stop();
     expect(looks).toBe(after);
+  });
+
+  it('does not wait for a copy when it is stopped, nor calls that a failure', async () => {
+    let begun: () => void = () => undefined;
+    const copying = new Promise<void>((resolve) => (begun = resolve));
+    const { retention, calls, lines } = make({ mine: [true], copying: () => begun() });
+    retention.start();
+    await copying;
+    await retention.stop();
+    expect(lines).toEqual([]);
+    expect(calls.at(-1)).toEqual(['retire', 7]);
   });
 });

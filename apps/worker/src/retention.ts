@@ -22,7 +22,7 @@ const FORGET_LIMIT = 5_000;
  */
 export class Retention {
   private timer: NodeJS.Timeout | undefined;
-  private stopped = false;
+  private readonly stopping = new AbortController();
   /** The round is this worker's and not finished. */
   private mine = false;
   private current: Promise<void> = Promise.resolve();
@@ -37,8 +37,9 @@ export class Retention {
     this.schedule(0);
   }
 
+  /** Waits for no copy: PostgreSQL finishes it, and the next worker goes on from there. */
   async stop(): Promise<void> {
-    this.stopped = true;
+    this.stopping.abort();
     clearTimeout(this.timer);
     await this.current;
   }
@@ -49,11 +50,18 @@ export class Retention {
     await this.partitions.ensure();
     this.mine ||= await this.retention.takeRound(roundMs);
     if (!this.mine) return;
-    const { partitions, unfinished } = await this.partitions.retire(retentionDays);
+    const { partitions, unfinished } = await this.partitions.retire(
+      retentionDays,
+      this.stopping.signal,
+    );
     const operations = await this.forgetOperations();
     this.mine = unfinished;
     if (partitions.length + operations > 0)
       logger.info({ partitions, operations }, 'Removed what was kept long enough');
+  }
+
+  private get stopped(): boolean {
+    return this.stopping.signal.aborted;
   }
 
   /** After the pushes: an operation goes with its last one. */
@@ -71,9 +79,9 @@ export class Retention {
     if (this.stopped) return;
     this.timer = setTimeout(() => {
       this.current = this.look()
-        .catch((err: unknown) =>
-          this.options.logger.warn({ err }, 'Retention failed, trying again'),
-        )
+        .catch((err: unknown) => {
+          if (!this.stopped) this.options.logger.warn({ err }, 'Retention failed, trying again');
+        })
         .then(() =>
           this.schedule((this.options.intervalMs ?? INTERVAL_MS) * (0.8 + 0.4 * Math.random())),
         );

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { defaultRetryPolicy, FAILURES, systemClock, type Outcome, type Uuid } from '@app/domain';
+import type { NewOperation } from '@app/persistence';
 import { settlementOf, Store, type Tenant } from '../../../libs/persistence/src/testing.js';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { DatabaseLink } from '../../../test/support/database-link.js';
@@ -32,6 +33,41 @@ beforeEach(async () => {
 });
 
 const logger = { warn: () => undefined, error: () => undefined };
+/** Exactly one attempt each. */
+const ONCE: NewOperation['settings'] = {
+  content: { title: 'Hi', body: 'Hello' },
+  priority: 'HIGH',
+  sound: null,
+  ttlSeconds: 0,
+  collapseKey: null,
+  badge: null,
+  overrides: null,
+};
+
+/** A worker's processor over the wire, with a provider of the test's. */
+function processorOf(
+  { send, immediate = false }: { send: () => Promise<Outcome>; immediate?: boolean },
+  onFailing: (failing: boolean) => void = () => undefined,
+): DeliverProcessor {
+  return new DeliverProcessor(
+    new Claims(
+      worker.deliveries,
+      { leaseMs: 60_000, requestTimeoutMs: 1_000, leaseMarginMs: 1_000 },
+      logger,
+    ),
+    { prepare: () => Promise.resolve({ state: 'ready', immediate, version: 1, send }) },
+    new Settlements(worker.deliveries, { onFailing, logger }),
+    {
+      policy: defaultRetryPolicy,
+      clock: systemClock,
+      random: () => 0.5,
+      monotonicMs: () => performance.now(),
+      deadTokens: { heed: (_, said) => Promise.resolve(said), retire: () => undefined },
+      logger,
+    },
+  );
+}
+
 const stats = async (id: Uuid) => (await store.operations.find(tenant.accountId, id))!.stats;
 
 describe('a settlement', () => {
@@ -110,30 +146,8 @@ describe('what a provider says', () => {
     await store.dispatchAll('small');
     const [pushId] = (await store.idsOf(id)) as [Uuid];
     const failing: boolean[] = [];
-    const processor = new DeliverProcessor(
-      new Claims(
-        worker.deliveries,
-        { leaseMs: 60_000, requestTimeoutMs: 1_000, leaseMarginMs: 1_000 },
-        logger,
-      ),
-      {
-        prepare: () =>
-          Promise.resolve({
-            state: 'ready',
-            immediate: false,
-            version: 1,
-            send: () => Promise.resolve(outcome),
-          }),
-      },
-      new Settlements(worker.deliveries, { onFailing: (is) => failing.push(is), logger }),
-      {
-        policy: defaultRetryPolicy,
-        clock: systemClock,
-        random: () => 0.5,
-        monotonicMs: () => performance.now(),
-        deadTokens: { heed: (__, said) => Promise.resolve(said), retire: () => undefined },
-        logger,
-      },
+    const processor = processorOf({ send: () => Promise.resolve(outcome) }, (is) =>
+      failing.push(is),
     );
     await processor.deliver(pushId, new Date());
     expect(failing).toEqual([]);
@@ -141,6 +155,38 @@ describe('what a provider says', () => {
     expect(found?.push).toMatchObject(expected);
     const [attempt] = found!.history.attempts;
     expect(JSON.stringify(attempt)).not.toContain('\\u0000');
+    expect(await store.discrepancies()).toEqual([]);
+  });
+});
+
+describe('a claim whose answer is lost', () => {
+  it('is taken back by the worker that asked: no unknown attempt, one send', async () => {
+    const id = await store.accept(tenant, 1, { settings: ONCE });
+    await store.dispatchAll('small');
+    const [pushId] = (await store.idsOf(id)) as [Uuid];
+    let sends = 0;
+    const processor = processorOf({
+      immediate: true,
+      send: () => {
+        sends++;
+        return Promise.resolve({ kind: 'accepted', providerMessageId: 'm' });
+      },
+    });
+    const lost = link.loseAnswerTo('UPDATE push_notifications\nSET lease_lost');
+    expect(await processor.deliver(pushId, new Date())).toBeUndefined();
+    await lost;
+    expect(sends).toBe(1);
+    const [row] = await store.db.query(
+      'SELECT status, lease, lease_lost, attempt_count, unknown_count FROM push_notifications WHERE id = $1',
+      [pushId],
+    );
+    expect(row).toEqual({
+      status: 'SENT',
+      lease: 2,
+      lease_lost: false,
+      attempt_count: 1,
+      unknown_count: 0,
+    });
     expect(await store.discrepancies()).toEqual([]);
   });
 });

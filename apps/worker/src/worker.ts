@@ -169,7 +169,11 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       requeue: async (lost) => {
         const { timeoutMs } = config.dispatch;
         await Promise.all(QUEUES.map((queue) => producer.forgetEnded(queue, timeoutMs)));
-        await enqueue(lost.map((push) => ({ ...push, delayMs: 0 })));
+        await handOver(
+          { enqueue: (queue, pushes, ms) => producer.enqueueDue(queue, pushes, ms) },
+          lost.map((push) => ({ ...push, delayMs: 0 })),
+          timeoutMs,
+        );
       },
       onWork: () => dispatcher.wake(),
       onExpired: metrics.onExpired,
@@ -208,7 +212,9 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   return {
     metricsPort: metricsServer.port,
     stop: async () => {
+      // At once: what is in hand may take a while to end, and nothing may join it meanwhile.
       await Promise.all([
+        ...[...consumers, checkConsumer].map((consumer) => consumer.close()),
         sweeper.stop(),
         retention.stop(),
         scheduler.stop(),
@@ -216,7 +222,6 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
         dispatcher.stop(),
         admission.stop(),
       ]);
-      await Promise.all([...consumers, checkConsumer].map((consumer) => consumer.close()));
       await settlements.drain();
       await deadTokens.stop();
       await Promise.all([providers.FCM.close(), providers.APN.close()]);

@@ -1,7 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Conflict, newId, NotFound } from '@app/domain';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-import { Store, type Tenant } from './testing.js';
+import type { ClaimedPush, PushSettlement } from './delivery.repository.js';
+import { settlementOf, Store, type Tenant } from './testing.js';
 
 let database: TestDatabase;
 let store: Store;
@@ -94,6 +95,66 @@ describe('cancel of an operation', () => {
       status: 'CANCELED',
       stats: { canceled: 2, sent: 0 },
     });
+  });
+});
+
+describe('what was in flight when all of its operation was canceled', () => {
+  async function inFlight(): Promise<{ id: string; claims: ClaimedPush[] }> {
+    const id = await store.accept(tenant, 6);
+    const ids = (await store.dispatchAll('small')).map((push) => push.id);
+    return { id, claims: await store.claim(ids.slice(0, 4)) };
+  }
+  const settle = (claims: ClaimedPush[], over: Partial<PushSettlement>) =>
+    store.deliveries.settle(claims.map((claim) => settlementOf(claim, over)));
+
+  it('is canceled when it would come back, and ends as it did otherwise', async () => {
+    const { id, claims } = await inFlight();
+    expect(await cancel(id)).toBe(2);
+    await settle(claims.slice(0, 2), { to: 'QUEUED', dueInMs: 60_000 });
+    await settle(claims.slice(2, 3), { to: 'SENT' });
+    await settle(claims.slice(3), { to: 'FAILED', errorCode: 71001, errorMessage: 'gone' });
+    const operation = await statsOf(id);
+    expect(operation).toMatchObject({
+      status: 'COMPLETED',
+      stats: { canceled: 4, sent: 1, failed: 1, queued: 0 },
+    });
+    expect(operation.completedAt).not.toBeNull();
+    expect(await store.outstanding(tenant.fcm)).toBe(0);
+    const again = await store.deliveries.claim([claims[0]!.id], 1_000);
+    expect(again).toEqual([{ state: 'over' }]);
+  });
+
+  it('is not sent again when its worker vanished', async () => {
+    const { id, claims } = await inFlight();
+    await cancel(id);
+    await store.db.query(
+      `UPDATE push_notifications SET lease_until = now() - interval '1 s' WHERE id = $1`,
+      [claims[0]!.id],
+    );
+    const [again] = await store.claim([claims[0]!.id]);
+    expect(again).toMatchObject({ leaseLost: true, isCanceled: true });
+    await settle([again!, ...claims.slice(1)], { to: 'QUEUED' });
+    expect(await statsOf(id)).toMatchObject({ status: 'CANCELED', stats: { canceled: 6 } });
+  });
+
+  it('comes back when another try of the operation was asked for since', async () => {
+    const { id, claims } = await inFlight();
+    await cancel(id);
+    await settle(claims.slice(0, 1), { to: 'FAILED', errorCode: 71001, errorMessage: 'gone' });
+    await store.redrives.redrive(tenant.accountId, { operationId: id });
+    await settle(claims.slice(1), { to: 'QUEUED' });
+    expect((await statsOf(id)).stats).toMatchObject({ canceled: 2, queued: 4 });
+  });
+
+  it('comes back when only another push was canceled, or the cancel was refused', async () => {
+    const { id, claims } = await inFlight();
+    const [other] = (await store.idsOf(id)).slice(5);
+    await store.cancels.cancel(tenant.accountId, { pushId: other! });
+    const rest = (await store.idsOf(id)).slice(4, 5);
+    claims.push(...(await store.claim(rest)));
+    await expect(cancel(id)).rejects.toThrow(Conflict);
+    await settle(claims, { to: 'QUEUED' });
+    expect((await statsOf(id)).stats).toMatchObject({ canceled: 1, queued: 5 });
   });
 });
 

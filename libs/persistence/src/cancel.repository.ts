@@ -7,7 +7,8 @@ import type { CommandTarget } from './ports.js';
 /**
  * $1 account, $2 operation, $3 its last push, $4 one push or null. A row that somebody else has
  * locked is being claimed: in flight, so passed by. One whose lease ran out may have arrived all the same:
- * `lease_lost` keeps that. `freed` is what dispatch had counted.
+ * `lease_lost` keeps that. What is in flight and comes back without an end is canceled by its settlement, once
+ * all of the operation is (`cancel_wanted`). `freed` is what dispatch had counted.
  */
 const CANCEL = `
 WITH target AS MATERIALIZED (
@@ -26,6 +27,7 @@ WITH target AS MATERIALIZED (
   UPDATE operations o
   SET scheduled = o.scheduled - d.scheduled, queued = o.queued - d.queued,
     canceled = o.canceled + d.scheduled + d.queued, updated_at = now(),
+    cancel_wanted = o.cancel_wanted OR $4::uuid IS NULL,
     completed_at = CASE WHEN o.scheduled + o.queued = d.scheduled + d.queued THEN now() ELSE o.completed_at END
   FROM (
     SELECT count(*) FILTER (WHERE was = 'SCHEDULED') AS scheduled, count(*) FILTER (WHERE was = 'QUEUED') AS queued

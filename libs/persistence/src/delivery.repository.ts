@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import {
   BLAMING_RESETS,
   type Attempt,
@@ -34,6 +35,8 @@ export interface ClaimedPush {
   probing: boolean;
   /** By the database's clock, cut to the millisecond: no attempt of this claim began earlier. */
   claimedAt: Date;
+  /** Its operation was canceled while the claim before was in flight, which ended without a word. */
+  isCanceled: boolean;
 }
 
 /** Why a push was not claimed. */
@@ -94,6 +97,7 @@ interface ClaimRow {
   expires_at: Date;
   probing: boolean;
   claimed_at: Date;
+  is_canceled: boolean | null;
 }
 
 const IS_BLAMED = BLAMING_RESETS.map((reason) => `@.reason == "${reason}"`).join(' || ');
@@ -102,18 +106,25 @@ const IS_BLAMED = BLAMING_RESETS.map((reason) => `@.reason == "${reason}"`).join
 const PAUSED = `ARRAY(SELECT credential_id FROM credential_windows WHERE paused_until IS NOT NULL)`;
 const PROBES = `ARRAY(SELECT probe FROM credential_windows WHERE paused_until IS NOT NULL AND probe IS NOT NULL)`;
 
+/** A lease that the caller itself took, by a claim of before whose answer never came: nothing was sent under it. */
+const IS_OWN = `(lease_until IS NOT NULL AND claim = ($5::int[])[array_position($4::uuid[], id)])`;
+
 // Touches columns that are in no index: a HOT update. Only a push with an unknown attempt has its
 // attempts looked through.
 const CLAIM = `
 UPDATE push_notifications
-SET lease_lost = (lease_until IS NOT NULL), lease_until = now() + make_interval(secs => $2), lease = lease + 1
+SET lease_lost = CASE WHEN ${IS_OWN} THEN lease_lost ELSE lease_until IS NOT NULL END,
+  lease_until = now() + make_interval(secs => $2), lease = lease + 1,
+  claim = coalesce(($5::int[])[array_position($4::uuid[], id)], $3::int)
 WHERE id = ANY($1::uuid[]) AND status = 'QUEUED' AND due_at <= now()
-  AND (lease_until IS NULL OR lease_until < now())
+  AND (lease_until IS NULL OR lease_until < now() OR ${IS_OWN})
   AND (credential_id <> ALL (${PAUSED}) OR id = ANY (${PROBES}))
 RETURNING id, account_id, operation_id, provider, credential_id, token, variables, lease, lease_lost,
   attempt_count, unknown_count, first_attempt_at, expires_at, now() AS claimed_at,
   (unknown_count > 0 AND jsonb_path_exists(attempts, '$[*] ? (${IS_BLAMED})')) AS was_blamed,
-  id = ANY (${PROBES}) AS probing`;
+  id = ANY (${PROBES}) AS probing,
+  CASE WHEN lease_lost THEN (SELECT cancel_wanted FROM operations o WHERE o.id = operation_id) ELSE false END
+    AS is_canceled`;
 
 /** For pushes that were not claimed when the reason cannot be read. */
 const UNKNOWN_WAIT_MS = 1_000;
@@ -162,13 +173,14 @@ WITH settled AS (
   RETURNING p.id, p.operation_id, p.provider, p.credential_id, p.status
 ), operation_deltas AS (
   SELECT operation_id, count(*) FILTER (WHERE status = 'SENT') AS sent,
-    count(*) FILTER (WHERE status = 'FAILED') AS failed
+    count(*) FILTER (WHERE status = 'FAILED') AS failed, count(*) FILTER (WHERE status = 'CANCELED') AS canceled,
+    count(*) AS ended
   FROM settled WHERE status <> 'QUEUED' GROUP BY operation_id
 ), counted AS (
   UPDATE operations o
-  SET queued = o.queued - d.sent - d.failed, sent = o.sent + d.sent, failed = o.failed + d.failed,
-    updated_at = now(),
-    completed_at = CASE WHEN o.queued - d.sent - d.failed + o.scheduled = 0 THEN now() ELSE o.completed_at END
+  SET queued = o.queued - d.ended, sent = o.sent + d.sent, failed = o.failed + d.failed,
+    canceled = o.canceled + d.canceled, updated_at = now(),
+    completed_at = CASE WHEN o.queued - d.ended + o.scheduled = 0 THEN now() ELSE o.completed_at END
   FROM operation_deltas d WHERE o.id = d.operation_id
 )
 SELECT s.id, s.operation_id, s.provider, s.credential_id, s.status,
@@ -183,6 +195,9 @@ SELECT e.id FROM unnest($1::uuid[], $2::uuid[], $3::provider_kind[]) AS e (id, o
 JOIN operation_parts q USING (operation_id, provider)
 WHERE q.dispatched_through IS NULL OR e.id > q.dispatched_through`;
 
+/** A number for one claim. That another one of the same push has it too is one chance in two thousand million. */
+export const claimName = (): number => randomInt(1, 2 ** 31);
+
 export class DeliveryRepository {
   constructor(private readonly db: Database) {}
 
@@ -191,10 +206,24 @@ export class DeliveryRepository {
    * is looked at once, batched.
    *
    * @param leaseMs how long the lease lives, by the database's clock.
+   * @param name of this claim, see `claimName`.
+   * @param unanswered pushes among `ids` that the caller has claimed before without an answer, with the
+   *   name of that claim, which stays theirs. Was it committed, the lease is the caller's own and is taken again.
    * @returns one result for each id, in the order of `ids`.
    */
-  async claim(ids: readonly Uuid[], leaseMs: number): Promise<ClaimResult[]> {
-    const rows = await this.db.query<ClaimRow>(CLAIM, [ids, leaseMs / 1000]);
+  async claim(
+    ids: readonly Uuid[],
+    leaseMs: number,
+    name = claimName(),
+    unanswered: ReadonlyMap<Uuid, number> = new Map(),
+  ): Promise<ClaimResult[]> {
+    const rows = await this.db.query<ClaimRow>(CLAIM, [
+      ids,
+      leaseMs / 1000,
+      name,
+      [...unanswered.keys()],
+      [...unanswered.values()],
+    ]);
     const results = new Map<Uuid, ClaimResult>(
       rows.map((row) => [row.id, { state: 'claimed', push: toClaimedPush(row) }]),
     );
@@ -246,8 +275,13 @@ export class DeliveryRepository {
       batch.map((s) => s.dispatchedAt),
     ];
     return this.db.transaction(async (client) => {
-      await client.query(LOCK_OPERATIONS, [operationIds]);
-      const { rows } = await client.query<SettledRow>(SETTLE, columns);
+      const locked = await client.query<LockedRow>(LOCK_OPERATIONS, [operationIds]);
+      const canceled = new Set(locked.rows.filter((row) => row.cancel_wanted).map(({ id }) => id));
+      // The caller took it back while it was in flight, and it is not handed over.
+      const statuses = batch.map(({ to, operationId }) =>
+        to === 'QUEUED' && canceled.has(operationId) ? 'CANCELED' : to,
+      );
+      const { rows } = await client.query<SettledRow>(SETTLE, columns.with(2, statuses));
       const over = rows.filter(({ status }) => status !== 'QUEUED');
       const uncounted = await uncountedAmong(client, over);
       const ended = new Map<Uuid, number>();
@@ -294,6 +328,11 @@ export class DeliveryRepository {
       scheduledFor: row.scheduled_for,
     };
   }
+}
+
+interface LockedRow {
+  id: Uuid;
+  cancel_wanted: boolean;
 }
 
 interface SettledRow {
@@ -350,5 +389,6 @@ function toClaimedPush(row: ClaimRow): ClaimedPush {
     expiresAt: row.expires_at,
     probing: row.probing,
     claimedAt: row.claimed_at,
+    isCanceled: row.is_canceled === true,
   };
 }

@@ -13,6 +13,7 @@ export { CredentialRepository, type OpenedCredential } from './credential.reposi
 export { Database, type DatabaseOptions } from './database.js';
 export { DeadTokenRepository, type DeadToken, type SentToken } from './dead-token.repository.js';
 export {
+  claimName,
   DeliveryRepository,
   isBadRow,
   type ClaimedPush,

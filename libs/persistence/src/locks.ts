@@ -13,9 +13,9 @@ import type { PoolClient } from 'pg';
  * takes neither operations nor push rows.
  */
 
-/** Several at once. */
+/** Several at once. `cancel_wanted`: nothing of it is tried again. */
 export const LOCK_OPERATIONS = `
-SELECT id FROM operations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
+SELECT id, cancel_wanted FROM operations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
 
 /**
  * Who holds the parts of an operation knows which of its QUEUED pushes count as outstanding: those

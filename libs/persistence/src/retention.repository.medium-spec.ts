@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { instantOfId, type Uuid } from '@app/domain';
+import { instantOfId, Unavailable, type Uuid } from '@app/domain';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { moveClocks, type MovedClocks } from '../../../test/support/moved-clocks.js';
 import { PartitionRepository } from './partition.repository.js';
@@ -252,6 +252,38 @@ describe('a partition that is rewritten under traffic', () => {
     await partitions.ensure();
     expect(await store.schedules.beginDue(100)).toBe(7);
     expect(await deliver()).toBe(7);
+  });
+
+  it('is PostgreSQL’s to copy on when its worker stops meanwhile, and the next one finishes it', async () => {
+    await prepare();
+    await startRewrite();
+    const writer = await store.db.pool.connect();
+    await writer.query('BEGIN');
+    await writer.query('SELECT FROM push_rewrites FOR UPDATE');
+    const worker = new Store(database.appUrl, { poolSize: 2 });
+    const stopping = new AbortController();
+    const retiring = expect(
+      new PartitionRepository(worker.db).retire(KEPT_DAYS, stopping.signal),
+    ).rejects.toThrow(Unavailable);
+    const copying = () =>
+      store.db.query(
+        `SELECT FROM pg_stat_activity
+         WHERE datname = current_database() AND query = $1 AND wait_event_type = 'Lock'`,
+        ['SELECT copy_push_rewrite() AS done'],
+      );
+    while ((await copying()).length === 0);
+    stopping.abort();
+    await retiring;
+    // The pool waits for its connections.
+    await worker.db.close();
+    await writer.query('COMMIT');
+    writer.release();
+    const copied = async () =>
+      (await store.db.query<{ copied: boolean }>('SELECT copied FROM push_rewrites'))[0]?.copied;
+    while ((await copied()) !== true);
+    await round();
+    expect(await statuses(ended)).toEqual({});
+    expect(await statuses(waiting)).toEqual({ SCHEDULED: 8 });
   });
 
   it('is gone when nothing of the copy must stay any more', async () => {

@@ -24,6 +24,19 @@ describe('DistinctWatch', () => {
     expect(watch.note('d', 10_002)).toBe(true);
   });
 
+  it('waits as long as it is told to, and forgets all when a push was taken', () => {
+    const hourMs = 3_600_000;
+    const watch = new DistinctWatch(6 * hourMs);
+    expect(['a', 'b', 'c'].map((token, at) => watch.note(token, at * 3 * hourMs))).toEqual([
+      false,
+      false,
+      true,
+    ]);
+    watch.reset();
+    expect(['a', 'b'].map((token) => watch.note(token, 7 * hourMs))).toEqual([false, false]);
+    expect(watch.note('c', 13 * hourMs + 1)).toBe(false);
+  });
+
   it('holds no more than it needs', () => {
     const watch = new DistinctWatch();
     for (let i = 0; i < 1_000; i += 1) watch.note(`t${i}`, 0);

@@ -1,13 +1,13 @@
 /**
  * Tells an answer to one push from one to everything of its credential, where a provider has the same
- * words for both: when it comes for three different tokens within ten seconds, it is the credential.
+ * words for both: when it comes for three different tokens within a while, it is the credential.
  */
 export class DistinctWatch {
   private readonly seen = new Map<string, number>();
 
   constructor(
-    private readonly distinct = 3,
     private readonly windowMs = 10_000,
+    private readonly distinct = 3,
   ) {}
 
   /**
@@ -25,5 +25,10 @@ export class DistinctWatch {
       this.seen.delete(other);
     }
     return this.seen.size >= this.distinct;
+  }
+
+  /** A push was taken: what was noted before was about those pushes. */
+  reset(): void {
+    this.seen.clear();
   }
 }

@@ -153,6 +153,17 @@ describe('APNs', () => {
     expect(suspects).toEqual([true, true, true, true, false]);
   });
 
+  it('takes it for the pushes when one in between was accepted', async () => {
+    const credential = await apnCredential();
+    const suspects: unknown[] = [];
+    for (const device of ['a', 'b', null, 'c', 'd', 'e']) {
+      const token = device === null ? 'x' : `sim.answer.400.TopicDisallowed.${device}`;
+      const outcome = await providers.APN.send(credential, to(token));
+      suspects.push(device === null ? outcome.kind : 'suspect' in outcome);
+    }
+    expect(suspects).toEqual([true, true, 'accepted', true, true, false]);
+  });
+
   it('believes an answer that cannot depend on the push at once', async () => {
     const outcome = await providers.APN.send(
       await apnCredential(),

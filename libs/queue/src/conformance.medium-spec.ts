@@ -348,6 +348,42 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     expect(await seen.until(2)).toEqual(idsOf([...waiting, ...last]));
   });
 
+  it('lets a push that is due begin though a wrong clock has postponed its job, and doubles none', async () => {
+    const [late, inHand, waiting, gone] = jobs(4) as [
+      DeliveryToEnqueue,
+      DeliveryToEnqueue,
+      DeliveryToEnqueue,
+      DeliveryToEnqueue,
+    ];
+    const { processor, release } = held();
+    const seen = new Seen();
+    let isWrong = true;
+    const consumer = consume(
+      seen.processor((id, at) => {
+        if (id !== late.id) return processor(id, at);
+        const comesBack = isWrong ? new Date(Date.now() + 3_600_000) : undefined;
+        isWrong = false;
+        return Promise.resolve(comesBack);
+      }),
+      { concurrency: 1 },
+    );
+    await add([late]);
+    await seen.until(1);
+    while ((await count()).delayed === 0);
+    await add([inHand]);
+    await seen.until(2);
+    await add([waiting]);
+    const due = [late, inHand, waiting, gone];
+    await producer.enqueueDue(DELIVER_FCM, due, TIMEOUT_MS);
+    expect(await count()).toEqual({ waiting: 3, delayed: 0, active: 1, failed: 0 });
+    release();
+    await seen.until(5);
+    await consumer.close();
+    expect(seen.ids.slice(0, 2)).toEqual([late.id, inHand.id]);
+    expect(seen.ids.slice(2).toSorted()).toEqual(idsOf([late, waiting, gone]).toSorted());
+    expect(await count()).toEqual(NOTHING);
+  });
+
   it('takes an id again once its job is over', async () => {
     const deliveries = jobs(1);
     const seen = new Seen();

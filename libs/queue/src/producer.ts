@@ -32,6 +32,33 @@ export class DeliveryProducer {
   }
 
   /**
+   * As `enqueue`, for pushes that are due: one whose job is delayed all the same begins now. A worker whose clock was
+   * wrong wrote the instant that it waits for, and an add under its id is dropped.
+   *
+   * @throws QueueUnavailable, as `enqueue`.
+   */
+  async enqueueDue(
+    queue: QueueName,
+    deliveries: readonly DeliveryToEnqueue[],
+    timeoutMs: number,
+  ): Promise<void> {
+    const jobs = this.connection.queue(queue);
+    await this.inTime(queue, timeoutMs, () =>
+      Promise.all(
+        deliveries.map(async ({ id }) => {
+          const job = await jobs.getJob(id);
+          if (job === undefined || !(await job.isDelayed())) return;
+          await job.promote().catch(async (error: unknown) => {
+            // Its time may have come, or its end, since it was looked at.
+            if (await job.isDelayed()) throw error;
+          });
+        }),
+      ),
+    );
+    await this.enqueue(queue, deliveries, timeoutMs);
+  }
+
+  /**
    * Forgets jobs that have ended. None should be kept; one that is, by whatever accident, blocks every
    * later add under its id.
    *

@@ -33,6 +33,12 @@ const LIMITS: VendorLimits = {
 /** As long and as hexadecimal as a device token, and none. */
 const NOBODY = '0'.repeat(64);
 
+/**
+ * Three different pushes within so long hear the same, none of any other is taken meanwhile: it is the credential. Long,
+ * so that one that is used a few times an hour is not tried in vain for ever.
+ */
+const SUSPICION_MS = 6 * 3_600_000;
+
 /** Something the operator should know that no outcome says: our own fault, shown loudly. */
 export type Warn = (message: string, details: Record<string, unknown>) => void;
 
@@ -126,7 +132,7 @@ export class ApnsProvider implements Provider<ApnCredential> {
 /** One credential in one environment: its connections and the headers that never change. */
 class ApnsClient {
   private readonly headers: Record<string, string>;
-  private readonly suspicion = new DistinctWatch();
+  private readonly suspicion = new DistinctWatch(SUSPICION_MS);
 
   constructor(
     origin: string,
@@ -205,7 +211,8 @@ class ApnsClient {
     }
     const exchange = await this.pool.request(headers, body, leftMs);
     if (exchange.kind !== 'answered') {
-      return { outcome: accepted(exchange, message) ?? unansweredOutcome(exchange) };
+      const outcome = accepted(exchange, message) ?? unansweredOutcome(exchange);
+      return this.confirmed({ outcome }, message);
     }
     const push = { id: message.id, token: message.token, overridesTopic: overridesTopic(message) };
     const judged = apnsOutcome(exchange, push, this.clock.now());
@@ -220,6 +227,7 @@ class ApnsClient {
   /** What three different pushes hear that ask for nothing special is about the credential. */
   private confirmed(judged: Judged, { token, overrides }: Message): Judged {
     const { outcome } = judged;
+    if (outcome.kind === 'accepted') this.suspicion.reset();
     if (outcome.kind !== 'credential' || !outcome.suspect || overrides?.apn !== undefined) {
       return judged;
     }

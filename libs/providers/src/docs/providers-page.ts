@@ -40,6 +40,9 @@ team. A younger one that is called expired means that a clock is wrong: the cred
 A 410 names the instant since when the token is dead. Where the same token was registered after that, the push is FAILED
 as one whose token does not fit, and the registration stays.
 
+What may be about one push alone is about the whole credential once three different pushes without overrides got it within
+six hours and none was accepted meanwhile.
+
 ## Both: no whole answer
 
 ${markdown(['what happened', 'the push', 'an attempt is counted'], UNANSWERED.map(unansweredRow))}
