@@ -1,4 +1,5 @@
 import { PROVIDERS, newId, type ProviderKind, type Uuid } from '@app/domain';
+import type { Statement } from './database.js';
 import type { NewOperation, NewPush } from './ports.js';
 
 /** Operations with up to so many pushes pass bulk. */
@@ -46,15 +47,21 @@ operation AS (
  * Everything of a send in one statement, so that one round trip is one transaction: after it
  * returns, nothing can be lost; when it fails, nothing is there.
  */
-export const ACCEPT = `WITH ${operation('true')} ${pushes('true')}`;
+export const ACCEPT: Statement = {
+  name: 'accept',
+  text: `WITH ${operation('true')} ${pushes('true')}`,
+};
 
 /** The key is the first row of the same transaction: without it nothing is written. */
-export const ACCEPT_ONCE = `
+export const ACCEPT_ONCE: Statement = {
+  name: 'accept-once',
+  text: `
 WITH key AS (
   INSERT INTO idempotency_keys (account_id, key, fingerprint, resource_id) VALUES ($2::uuid, $31, $32, $1::uuid)
   ON CONFLICT DO NOTHING RETURNING true
 ), ${operation('EXISTS (SELECT FROM key)')}, pushes AS (${pushes('EXISTS (SELECT FROM key)')})
-SELECT EXISTS (SELECT FROM key) AS taken`;
+SELECT EXISTS (SELECT FROM key) AS taken`,
+};
 
 /** Pushes of an operation whose row is yet to be written, in the same transaction. */
 export const INSERT_PUSHES = pushes('true');
