@@ -8,7 +8,7 @@ import {
 } from '@app/domain';
 import type { PoolClient } from 'pg';
 import { changeWindows } from './credential-windows.js';
-import { sqlState, type Database } from './database.js';
+import { sqlState, type Database, type Statement } from './database.js';
 import { LOCK_OPERATIONS, LOCK_PARTS } from './locks.js';
 
 /** A push that this process holds the lease of, with all that deliver needs. */
@@ -104,7 +104,9 @@ const PROBES = `ARRAY(SELECT probe FROM credential_windows WHERE paused_until IS
 
 // Touches columns that are in no index: a HOT update. Only a push with an unknown attempt has its
 // attempts looked through.
-const CLAIM = `
+const CLAIM: Statement = {
+  name: 'claim',
+  text: `
 UPDATE push_notifications
 SET lease_lost = (lease_until IS NOT NULL), lease_until = now() + make_interval(secs => $2), lease = lease + 1
 WHERE id = ANY($1::uuid[]) AND status = 'QUEUED' AND due_at <= now()
@@ -113,7 +115,8 @@ WHERE id = ANY($1::uuid[]) AND status = 'QUEUED' AND due_at <= now()
 RETURNING id, account_id, operation_id, provider, credential_id, token, variables, lease, lease_lost,
   attempt_count, unknown_count, first_attempt_at, expires_at, now() AS claimed_at,
   (unknown_count > 0 AND jsonb_path_exists(attempts, '$[*] ? (${IS_BLAMED})')) AS was_blamed,
-  id = ANY (${PROBES}) AS probing`;
+  id = ANY (${PROBES}) AS probing`,
+};
 
 /** For pushes that were not claimed when the reason cannot be read. */
 const UNKNOWN_WAIT_MS = 1_000;
@@ -132,7 +135,9 @@ FROM push_notifications WHERE id = ANY($1::uuid[]) AND status = 'QUEUED'
  * the planner: expecting one row it joined by a nested loop, whose cost grows with the square of the
  * batch (500 settlements: 98 ms, with a merge join 9 ms).
  */
-const SETTLE = `
+const SETTLE: Statement = {
+  name: 'settle',
+  text: `
 WITH settled AS (
   UPDATE push_notifications p
   SET status = s.status,
@@ -171,7 +176,8 @@ WITH settled AS (
     completed_at = CASE WHEN o.queued - d.sent - d.failed + o.scheduled = 0 THEN now() ELSE o.completed_at END
   FROM operation_deltas d WHERE o.id = d.operation_id
 )
-SELECT id, operation_id, provider, credential_id, status FROM settled`;
+SELECT id, operation_id, provider, credential_id, status FROM settled`,
+};
 
 /** Of what ended in rewound operations: what lies above its part's cursor and so is not counted. */
 const UNCOUNTED = `
@@ -242,11 +248,12 @@ export class DeliveryRepository {
       batch.map((s) => s.dispatchedAt),
     ];
     return this.db.transaction(async (client) => {
-      const locked = await client.query<{ id: Uuid; rewound: boolean }>(LOCK_OPERATIONS, [
-        operationIds,
-      ]);
+      const locked = await client.query<{ id: Uuid; rewound: boolean }>({
+        ...LOCK_OPERATIONS,
+        values: [operationIds],
+      });
       const rewound = new Set(locked.rows.filter((row) => row.rewound).map(({ id }) => id));
-      const { rows } = await client.query<SettledRow>(SETTLE, columns);
+      const { rows } = await client.query<SettledRow>({ ...SETTLE, values: columns });
       const over = rows.filter(({ status }) => status !== 'QUEUED');
       const uncounted = await uncountedAmong(client, over, rewound);
       const ended = new Map<Uuid, number>();
@@ -263,36 +270,50 @@ export class DeliveryRepository {
     });
   }
 
-  /** What all pushes of an operation have in common, to render them; null when it is gone. */
-  async settings(
-    operationId: Uuid,
-  ): Promise<(OperationSettings & { scheduledFor: Date | null }) | null> {
-    const [row] = await this.db.query<{
-      content: OperationSettings['content'];
-      priority: OperationSettings['priority'];
-      sound: string | null;
-      ttl_seconds: number;
-      collapse_key: string | null;
-      badge: number | null;
-      overrides: OperationSettings['overrides'];
-      scheduled_for: Date | null;
-    }>(
-      `SELECT content, priority, sound, ttl_seconds, collapse_key, badge, overrides, scheduled_for
-       FROM operations WHERE id = $1`,
-      [operationId],
-    );
-    if (row === undefined) return null;
-    return {
-      content: row.content,
-      priority: row.priority,
-      sound: row.sound,
-      ttlSeconds: row.ttl_seconds,
-      collapseKey: row.collapse_key,
-      badge: row.badge,
-      overrides: row.overrides,
-      scheduledFor: row.scheduled_for,
-    };
+  /**
+   * What all pushes of an operation have in common, to render them.
+   *
+   * @returns one for each id, in their order; null for one that is gone.
+   */
+  async settings(operationIds: readonly Uuid[]): Promise<(SharedSettings | null)[]> {
+    const rows = await this.db.query<SettingsRow>(SETTINGS, [operationIds]);
+    const found = new Map(rows.map((row) => [row.id, toSettings(row)]));
+    return operationIds.map((id) => found.get(id) ?? null);
   }
+}
+
+export type SharedSettings = OperationSettings & { scheduledFor: Date | null };
+
+interface SettingsRow {
+  id: Uuid;
+  content: OperationSettings['content'];
+  priority: OperationSettings['priority'];
+  sound: string | null;
+  ttl_seconds: number;
+  collapse_key: string | null;
+  badge: number | null;
+  overrides: OperationSettings['overrides'];
+  scheduled_for: Date | null;
+}
+
+const SETTINGS: Statement = {
+  name: 'settings',
+  text: `
+SELECT id, content, priority, sound, ttl_seconds, collapse_key, badge, overrides, scheduled_for
+FROM operations WHERE id = ANY($1::uuid[])`,
+};
+
+function toSettings(row: SettingsRow): SharedSettings {
+  return {
+    content: row.content,
+    priority: row.priority,
+    sound: row.sound,
+    ttlSeconds: row.ttl_seconds,
+    collapseKey: row.collapse_key,
+    badge: row.badge,
+    overrides: row.overrides,
+    scheduledFor: row.scheduled_for,
+  };
 }
 
 interface SettledRow {

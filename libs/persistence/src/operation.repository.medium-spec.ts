@@ -135,7 +135,12 @@ describe('accept', () => {
     });
     const operation = await store.operations.find(tenant.accountId, id);
     expect(operation).toMatchObject({ tags: { who: '{{ name }}', kind: 'x' }, scheduledFor: null });
-    expect(await store.deliveries.settings(id)).toMatchObject({ badge: 0, overrides });
+    const plain = await store.accept(tenant, 1);
+    expect(await store.deliveries.settings([plain, newId(), id])).toMatchObject([
+      { badge: null, overrides: null },
+      null,
+      { badge: 0, overrides },
+    ]);
     const tags = await store.db.query(
       'SELECT tags FROM push_notifications WHERE operation_id = $1 ORDER BY id',
       [id],
