@@ -24,6 +24,7 @@ declare module '*/scripts/redis.js' {
 }
 
 declare module '*/scripts/processes.js' {
+  export const WORKER_FLAGS: readonly string[];
   export function startProcess<N extends import('../../scripts/types.js').ProcessName>(
     name: N,
     options: import('../../scripts/types.js').ProcessOptions,

@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals';
+import { describe, expect, it, jest } from '@jest/globals';
 import {
   ID_PREFIX,
   formatAccountId,
@@ -55,6 +55,23 @@ describe('ids', () => {
     const ids = Array.from({ length: 5_000 }, newId);
     expect(ids.toSorted()).toEqual(ids);
     expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('sort by their making also while the clock is set back', () => {
+    const before = newId();
+    const now = Date.now();
+    const clock = jest.spyOn(Date, 'now').mockReturnValue(now - 60_000);
+    try {
+      const after = [newId(), newId()];
+      expect([before, ...after].toSorted()).toEqual([before, ...after]);
+    } finally {
+      clock.mockRestore();
+    }
+  });
+
+  it('have random ends, which no two share', () => {
+    const ends = Array.from({ length: 5_000 }, () => newId().slice(-12));
+    expect(new Set(ends).size).toBe(ends.length);
   });
 
   it('carry their instant, and an instant has a lowest id', () => {

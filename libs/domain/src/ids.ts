@@ -1,3 +1,4 @@
+import { randomFillSync } from 'node:crypto';
 import { fromUUID, fromString, toUUID } from 'typeid-js';
 import { v7 } from 'uuid';
 
@@ -19,9 +20,41 @@ export type IdKind = keyof typeof ID_PREFIX;
 /** A lower-case UUID with dashes. */
 export type Uuid = string;
 
-/** A new UUIDv7: sorts by time, and within one process strictly, also inside a millisecond. */
+/** Random bytes for many ids at once: a call into the operating system's source costs more than an id. */
+const POOLED_IDS = 512;
+const pool = new Uint8Array(POOLED_IDS * 16);
+const draws = Array.from({ length: POOLED_IDS }, (_, at) => pool.subarray(at * 16, at * 16 + 16));
+let drawn = POOLED_IDS;
+
+/** Sixteen random bytes, given to one id only. */
+function draw(): Uint8Array {
+  if (drawn === POOLED_IDS) {
+    randomFillSync(pool);
+    drawn = 0;
+  }
+  return draws[drawn++] as Uint8Array;
+}
+
+let msecs = -Infinity;
+let seq = 0;
+
+/**
+ * A new UUIDv7: sorts by time, and within one process strictly, also inside a millisecond and when the
+ * clock is set back. `uuid` keeps that order only with its own source of random bytes, so the 32-bit
+ * sequence (RFC 9562, 6.2, method 1) is counted here.
+ */
 export function newId(): Uuid {
-  return v7();
+  const random = draw();
+  const now = Date.now();
+  if (now > msecs) {
+    msecs = now;
+    // The top bit stays free: room to count up in.
+    seq = new DataView(random.buffer, random.byteOffset).getUint32(6) & 0x7f_ff_ff_ff;
+  } else {
+    seq = (seq + 1) | 0;
+    if (seq === 0) msecs++;
+  }
+  return v7({ random, msecs, seq });
 }
 
 /** The id as the public contract writes it. */

@@ -1,4 +1,5 @@
 import { PROVIDERS, newId, type ProviderKind, type Uuid } from '@app/domain';
+import type { Statement } from './database.js';
 import type { NewOperation, NewPush } from './ports.js';
 
 /** Operations with up to so many pushes pass bulk. */
@@ -6,7 +7,8 @@ export const SMALL_LANE_LIMIT = 100;
 
 /**
  * $1 operation, $2 account, $3 scheduled for, $4 ttl, $5 FCM and $6 APN credential, $7 tags of those
- * that bring none, $8–$13 the pushes.
+ * that bring none, $8–$13 the pushes, a column each. What callers wrote comes as JSON: one call of
+ * `JSON.stringify` escapes a whole column, an array literal is escaped element by element.
  *
  * @param taken condition on which the rows are written.
  */
@@ -14,12 +16,13 @@ const pushes = (taken: string) => `
   INSERT INTO push_notifications (id, account_id, operation_id, provider, credential_id, token,
     variables, status, due_at, expires_at, tags, user_id)
   SELECT push.id, $2::uuid, $1::uuid, push.provider,
-    CASE push.provider WHEN 'FCM' THEN $5::uuid ELSE $6::uuid END, push.token, push.variables::jsonb,
+    CASE push.provider WHEN 'FCM' THEN $5::uuid ELSE $6::uuid END, push.token, nullif(push.variables, 'null'),
     CASE WHEN $3::timestamptz IS NULL THEN 'QUEUED' ELSE 'SCHEDULED' END::push_status,
     (SELECT coalesce($3::timestamptz, now())),
     (SELECT greatest($3::timestamptz, now()) + make_interval(secs => $4::int)),
     coalesce(push.tags::jsonb, $7::jsonb), push.user_id
-  FROM unnest($8::uuid[], $9::provider_kind[], $10::text[], $11::text[], $12::text[], $13::uuid[])
+  FROM ROWS FROM (unnest($8::uuid[]), unnest($9::provider_kind[]), json_array_elements_text($10::json),
+      jsonb_array_elements($11::jsonb), unnest($12::text[]), unnest($13::uuid[]))
     AS push (id, provider, token, variables, tags, user_id)
   WHERE ${taken}`;
 
@@ -46,15 +49,21 @@ operation AS (
  * Everything of a send in one statement, so that one round trip is one transaction: after it
  * returns, nothing can be lost; when it fails, nothing is there.
  */
-export const ACCEPT = `WITH ${operation('true')} ${pushes('true')}`;
+export const ACCEPT: Statement = {
+  name: 'accept',
+  text: `WITH ${operation('true')} ${pushes('true')}`,
+};
 
 /** The key is the first row of the same transaction: without it nothing is written. */
-export const ACCEPT_ONCE = `
+export const ACCEPT_ONCE: Statement = {
+  name: 'accept-once',
+  text: `
 WITH key AS (
   INSERT INTO idempotency_keys (account_id, key, fingerprint, resource_id) VALUES ($2::uuid, $31, $32, $1::uuid)
   ON CONFLICT DO NOTHING RETURNING true
 ), ${operation('EXISTS (SELECT FROM key)')}, pushes AS (${pushes('EXISTS (SELECT FROM key)')})
-SELECT EXISTS (SELECT FROM key) AS taken`;
+SELECT EXISTS (SELECT FROM key) AS taken`,
+};
 
 /** Pushes of an operation whose row is yet to be written, in the same transaction. */
 export const INSERT_PUSHES = pushes('true');
@@ -80,9 +89,9 @@ export function pushValues(
 ): { values: unknown[]; lastPushId: Uuid | null } {
   const count = pushes.length;
   const ids = new Array<Uuid>(count);
-  const providers = new Array<string>(count);
+  const providers = new Array<ProviderKind>(count);
   const tokens = new Array<string>(count);
-  const variables = new Array<string | null>(count);
+  const variables = new Array<NewPush['variables']>(count);
   // What most sends have not: an empty array is filled up with NULL.
   const pushTags: (string | null)[] = [];
   const userIds: (Uuid | null)[] = [];
@@ -90,7 +99,7 @@ export function pushValues(
     ids[at] = newId();
     providers[at] = push.provider;
     tokens[at] = push.token;
-    variables[at] = json(push.variables);
+    variables[at] = push.variables;
     if (push.tags !== undefined) pushTags[at] = JSON.stringify(push.tags);
     if (push.userId !== undefined) userIds[at] = push.userId;
   }
@@ -104,10 +113,10 @@ export function pushValues(
     credentials.APN ?? null,
     // Every push brings its own when one of them is a template.
     pushTags.length > 0 ? null : json(tags),
-    ids,
-    providers,
-    tokens,
-    variables,
+    arrayLiteral(ids),
+    arrayLiteral(providers),
+    JSON.stringify(tokens),
+    JSON.stringify(variables),
     Array.from(pushTags, (value) => value ?? null),
     Array.from(userIds, (value) => value ?? null),
   ];
@@ -156,6 +165,9 @@ export function acceptValues(
     providers.map((provider) => credentials[provider]),
   ];
 }
+
+/** Of values without a character that would have to be escaped. */
+const arrayLiteral = (values: readonly string[]) => `{${values.join(',')}}`;
 
 function json(value: object | null): string | null {
   return value === null ? null : JSON.stringify(value);

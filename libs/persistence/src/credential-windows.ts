@@ -1,5 +1,6 @@
 import type { Pause, Uuid } from '@app/domain';
 import type { PoolClient } from 'pg';
+import type { Statement } from './database.js';
 
 /** Why everything of a credential shall wait, and who says so. */
 export interface PauseOrder extends Pause {
@@ -12,19 +13,28 @@ export interface PauseOrder extends Pause {
   probing: boolean;
 }
 
-const CHANGE = `
+const CHANGE: Statement = {
+  name: 'change-outstanding',
+  text: `
 UPDATE credential_windows w SET outstanding = w.outstanding + d.change
 FROM unnest($1::uuid[], $2::int[]) AS d (credential_id, change)
-WHERE w.credential_id = d.credential_id`;
+WHERE w.credential_id = d.credential_id`,
+};
 
-const HAND_OVER = `
+const HAND_OVER: Statement = {
+  name: 'count-handed-over',
+  text: `
 UPDATE credential_windows w SET outstanding = w.outstanding + d.change, handed_over_at = now()
 FROM unnest($1::uuid[], $2::int[]) AS d (credential_id, change)
-WHERE w.credential_id = d.credential_id`;
+WHERE w.credential_id = d.credential_id`,
+};
 
-const LOCK = `
+const LOCK: Statement = {
+  name: 'lock-windows',
+  text: `
 SELECT credential_id FROM credential_windows WHERE credential_id = ANY($1::uuid[])
-ORDER BY credential_id FOR NO KEY UPDATE`;
+ORDER BY credential_id FOR NO KEY UPDATE`,
+};
 
 /** What no probe has cleared counts for an hour: a single push that is refused now and then is no run of pauses. */
 const PAUSES_BEFORE = `CASE WHEN w.paused_at > now() - interval '1 hour' THEN w.pauses ELSE 0 END`;
@@ -68,9 +78,9 @@ export async function changeWindows(
   const orders = oneEach(pauses);
   const ids = [...new Set([...outstanding.keys(), ...orders.map((order) => order.credentialId)])];
   if (ids.length === 0) return new Set();
-  await client.query(LOCK, [ids]);
+  await client.query({ ...LOCK, values: [ids] });
   if (outstanding.size > 0) {
-    await client.query(CHANGE, [[...outstanding.keys()], [...outstanding.values()]]);
+    await client.query({ ...CHANGE, values: [[...outstanding.keys()], [...outstanding.values()]] });
   }
   if (orders.length === 0) return new Set();
   const { rows } = await client.query<{ credential_id: Uuid }>(PAUSE, [
@@ -93,8 +103,8 @@ export async function countHandedOver(
   counts: ReadonlyMap<Uuid, number>,
 ): Promise<void> {
   if (counts.size === 0) return;
-  await client.query(LOCK, [[...counts.keys()]]);
-  await client.query(HAND_OVER, [[...counts.keys()], [...counts.values()]]);
+  await client.query({ ...LOCK, values: [[...counts.keys()]] });
+  await client.query({ ...HAND_OVER, values: [[...counts.keys()], [...counts.values()]] });
 }
 
 /**

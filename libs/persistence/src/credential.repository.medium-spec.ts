@@ -1,9 +1,10 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Conflict, lowestIdAt, newId, Unavailable } from '@app/domain';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { ApnsTokenRepository } from './apns-token.repository.js';
 import { CredentialRepository } from './credential.repository.js';
 import { PartitionRepository } from './partition.repository.js';
+import type { CredentialSelector } from './ports.js';
 import { SecretBox } from './secret-box.js';
 import { Store } from './testing.js';
 
@@ -54,6 +55,48 @@ describe('credentials', () => {
     const chosen = await store.credentials.select(accountId, { defaultApp: true });
     expect(new Set(chosen.map(({ id }) => id))).toEqual(new Set([first.id, apn.id]));
     expect(await store.credentials.select(accountId, { appName: 'b' })).toEqual([]);
+  });
+
+  it('finds what a send may use by ids, by App and by the default App, in one named statement each', async () => {
+    const accountId = await account();
+    const fcm = await store.credentials.create(accountId, input('a'));
+    const spare = await store.credentials.create(accountId, input('a'));
+    const other = await store.credentials.create(accountId, input('b'));
+    const strange = await store.credentials.create(await account(), input('a'));
+    const query = jest.spyOn(store.db.pool, 'query');
+    try {
+      const found = async (selector: CredentialSelector) =>
+        (await store.credentials.select(accountId, selector)).map(({ id }) => id).toSorted();
+      const credentialIds = [fcm.id, spare.id, other.id, strange.id, newId()];
+      expect(await found({ credentialIds })).toEqual([fcm.id, spare.id, other.id]);
+      expect(await found({ credentialIds: [] })).toEqual([]);
+      expect(await found({ appName: 'b' })).toEqual([other.id]);
+      expect(await found({ defaultApp: true })).toEqual([fcm.id]);
+      expect(query.mock.calls.map(([statement]) => statement)).toEqual(
+        ['by-id', 'by-id', 'by-app', 'of-default-app'].map((name) =>
+          expect.objectContaining({ name: `credentials-${name}` }),
+        ),
+      );
+    } finally {
+      query.mockRestore();
+    }
+    expect(await store.credentials.select(accountId, { appName: 'b' })).toEqual([other]);
+    expect(await store.credentials.select(accountId, { appName: 'c' })).toEqual([]);
+  });
+
+  it('lets no send use a credential once its deletion or its successor is committed', async () => {
+    const accountId = await account();
+    const first = await store.credentials.create(accountId, input('a'));
+    const chosen = async () =>
+      (await store.credentials.select(accountId, { defaultApp: true })).map(({ id }) => id);
+    // More often than PostgreSQL looks before it keeps a plan.
+    for (let n = 0; n < 8; n++) expect(await chosen()).toEqual([first.id]);
+    const second = await store.credentials.create(accountId, input('a', { isDefault: true }));
+    expect(await chosen()).toEqual([second.id]);
+    await store.credentials.delete(accountId, second.id);
+    expect(await chosen()).toEqual([first.id]);
+    await store.credentials.delete(accountId, first.id);
+    expect(await chosen()).toEqual([]);
   });
 
   it('moves the default when asked to', async () => {

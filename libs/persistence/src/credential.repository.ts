@@ -9,7 +9,7 @@ import {
   type Uuid,
 } from '@app/domain';
 import { lockAccount } from './account-lock.js';
-import { orUnavailable, type Database } from './database.js';
+import { orUnavailable, type Database, type Statement } from './database.js';
 import type { Credential as CredentialRow, CredentialWindow, Prisma } from './generated/client.js';
 import { idRange, pageOf } from './paging.js';
 import type {
@@ -30,6 +30,31 @@ export interface OpenedCredential {
   /** What `NewCredential.secret` was. */
   secret: unknown;
 }
+
+type SelectedRow = Omit<CredentialRow, 'sealed' | 'version' | 'deletedAt' | 'accountId'>;
+
+// Every send asks for its credentials: one statement, and nothing kept in memory that a change of the default
+// or a deletion would have to reach.
+const SELECTED = `
+SELECT c.id, c.app_name AS "appName", c.credential_type AS "credentialType", c.is_default AS "isDefault",
+  c.fingerprint, c.expires_at AS "expiresAt", c.updated_at AS "updatedAt" FROM credentials c`;
+
+const SELECT_BY_ID: Statement = {
+  name: 'credentials-by-id',
+  text: `${SELECTED} WHERE c.account_id = $1 AND c.deleted_at IS NULL AND c.id = ANY($2::uuid[])`,
+};
+
+/** An App has a credential as long as it lives. */
+const SELECT_BY_APP: Statement = {
+  name: 'credentials-by-app',
+  text: `${SELECTED} WHERE c.account_id = $1 AND c.deleted_at IS NULL AND c.app_name = $2 AND c.is_default`,
+};
+
+const SELECT_DEFAULT: Statement = {
+  name: 'credentials-of-default-app',
+  text: `${SELECTED} JOIN apps a ON a.account_id = c.account_id AND a.name = c.app_name
+WHERE a.account_id = $1 AND a.is_default AND c.deleted_at IS NULL AND c.is_default`,
+};
 
 export class CredentialRepository {
   constructor(
@@ -238,23 +263,13 @@ export class CredentialRepository {
    * @returns in no particular order; empty when nothing fits.
    */
   async select(accountId: Uuid, selector: CredentialSelector): Promise<Credential[]> {
-    const rows = await orUnavailable(async () => {
-      if ('credentialIds' in selector) {
-        return this.db.prisma.credential.findMany({
-          where: { accountId, deletedAt: null, id: { in: [...selector.credentialIds] } },
-        });
-      }
-      const app = await this.db.prisma.app.findFirst({
-        where:
-          'appName' in selector
-            ? { accountId, name: selector.appName }
-            : { accountId, isDefault: true },
-      });
-      if (app === null) return [];
-      return this.db.prisma.credential.findMany({
-        where: { accountId, deletedAt: null, appName: app.name, isDefault: true },
-      });
-    });
+    const [statement, values] =
+      'credentialIds' in selector
+        ? [SELECT_BY_ID, [accountId, selector.credentialIds]]
+        : 'appName' in selector
+          ? [SELECT_BY_APP, [accountId, selector.appName]]
+          : [SELECT_DEFAULT, [accountId]];
+    const rows = await this.db.query<SelectedRow>(statement, values);
     return rows.map(toCredential);
   }
 
@@ -321,7 +336,7 @@ function place(accountId: Uuid, credentialId: Uuid): string {
 }
 
 /** As it is when nothing is known against it; see `withStatus`. */
-function toCredential(row: CredentialRow): Credential {
+function toCredential(row: SelectedRow): Credential {
   return {
     id: row.id,
     appName: row.appName,

@@ -17,6 +17,16 @@ export interface DatabaseOptions {
 }
 
 /**
+ * A hot statement. Under its name PostgreSQL parses it once a connection, and plans it once where a plan that
+ * knows no values is no worse: not for one whose plan follows from the number of its array's elements. The text
+ * of a name never changes, and its columns are named one by one.
+ */
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+/**
  * One `pg.Pool` a process: Prisma (schema, types, cold paths) and the set-based SQL share it.
  */
 export class Database {
@@ -51,13 +61,13 @@ export class Database {
    * @throws Unavailable when PostgreSQL cannot take it now; other errors as they are.
    */
   async query<R extends pg.QueryResultRow>(
-    text: string,
+    statement: string | Statement,
     values: unknown[] = [],
     timeoutMs = QUERY_TIMEOUT_MS,
   ): Promise<R[]> {
     // `query_timeout` of one query is in pg, not in its types.
     const query: pg.QueryConfig & { query_timeout: number } = {
-      text,
+      ...(typeof statement === 'string' ? { text: statement } : statement),
       values,
       query_timeout: timeoutMs,
     };

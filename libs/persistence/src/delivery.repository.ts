@@ -9,7 +9,7 @@ import {
 } from '@app/domain';
 import type { PoolClient } from 'pg';
 import { changeWindows } from './credential-windows.js';
-import { sqlState, type Database } from './database.js';
+import { sqlState, type Database, type Statement } from './database.js';
 import { LOCK_OPERATIONS, LOCK_PARTS } from './locks.js';
 
 /** A push that this process holds the lease of, with all that deliver needs. */
@@ -111,7 +111,9 @@ const IS_OWN = `(lease_until IS NOT NULL AND claim = ($5::int[])[array_position(
 
 // Touches columns that are in no index: a HOT update. Only a push with an unknown attempt has its
 // attempts looked through.
-const CLAIM = `
+const CLAIM: Statement = {
+  name: 'claim',
+  text: `
 UPDATE push_notifications
 SET lease_lost = CASE WHEN ${IS_OWN} THEN lease_lost ELSE lease_until IS NOT NULL END,
   lease_until = now() + make_interval(secs => $2), lease = lease + 1,
@@ -124,7 +126,8 @@ RETURNING id, account_id, operation_id, provider, credential_id, token, variable
   (unknown_count > 0 AND jsonb_path_exists(attempts, '$[*] ? (${IS_BLAMED})')) AS was_blamed,
   id = ANY (${PROBES}) AS probing,
   CASE WHEN lease_lost THEN (SELECT cancel_wanted FROM operations o WHERE o.id = operation_id) ELSE false END
-    AS is_canceled`;
+    AS is_canceled`,
+};
 
 /** For pushes that were not claimed when the reason cannot be read. */
 const UNKNOWN_WAIT_MS = 1_000;
@@ -143,7 +146,9 @@ FROM push_notifications WHERE id = ANY($1::uuid[]) AND status = 'QUEUED'
  * the planner: expecting one row it joined by a nested loop, whose cost grows with the square of the
  * batch (500 settlements: 98 ms, with a merge join 9 ms).
  */
-const SETTLE = `
+const SETTLE: Statement = {
+  name: 'settle',
+  text: `
 WITH settled AS (
   UPDATE push_notifications p
   SET status = s.status,
@@ -187,7 +192,8 @@ SELECT s.id, s.operation_id, s.provider, s.credential_id, s.status,
   s.status <> 'QUEUED' AND NOT coalesce((
     SELECT s.id <= q.dispatched_through FROM operation_parts q
     WHERE q.operation_id = s.operation_id AND q.provider = s.provider), false) AS beyond
-FROM settled s`;
+FROM settled s`,
+};
 
 /** Of what ended beyond its part's cursor: what still lies there, and so is not counted. */
 const UNCOUNTED = `
@@ -275,13 +281,16 @@ export class DeliveryRepository {
       batch.map((s) => s.dispatchedAt),
     ];
     return this.db.transaction(async (client) => {
-      const locked = await client.query<LockedRow>(LOCK_OPERATIONS, [operationIds]);
+      const locked = await client.query<LockedRow>({ ...LOCK_OPERATIONS, values: [operationIds] });
       const canceled = new Set(locked.rows.filter((row) => row.cancel_wanted).map(({ id }) => id));
       // The caller took it back while it was in flight, and it is not handed over.
       const statuses = batch.map(({ to, operationId }) =>
         to === 'QUEUED' && canceled.has(operationId) ? 'CANCELED' : to,
       );
-      const { rows } = await client.query<SettledRow>(SETTLE, columns.with(2, statuses));
+      const { rows } = await client.query<SettledRow>({
+        ...SETTLE,
+        values: columns.with(2, statuses),
+      });
       const over = rows.filter(({ status }) => status !== 'QUEUED');
       const uncounted = await uncountedAmong(client, over);
       const ended = new Map<Uuid, number>();
@@ -298,41 +307,55 @@ export class DeliveryRepository {
     });
   }
 
-  /** What all pushes of an operation have in common, to render them; null when it is gone. */
-  async settings(
-    operationId: Uuid,
-  ): Promise<(OperationSettings & { scheduledFor: Date | null }) | null> {
-    const [row] = await this.db.query<{
-      content: OperationSettings['content'];
-      priority: OperationSettings['priority'];
-      sound: string | null;
-      ttl_seconds: number;
-      collapse_key: string | null;
-      badge: number | null;
-      overrides: OperationSettings['overrides'];
-      scheduled_for: Date | null;
-    }>(
-      `SELECT content, priority, sound, ttl_seconds, collapse_key, badge, overrides, scheduled_for
-       FROM operations WHERE id = $1`,
-      [operationId],
-    );
-    if (row === undefined) return null;
-    return {
-      content: row.content,
-      priority: row.priority,
-      sound: row.sound,
-      ttlSeconds: row.ttl_seconds,
-      collapseKey: row.collapse_key,
-      badge: row.badge,
-      overrides: row.overrides,
-      scheduledFor: row.scheduled_for,
-    };
+  /**
+   * What all pushes of an operation have in common, to render them.
+   *
+   * @returns one for each id, in their order; null for one that is gone.
+   */
+  async settings(operationIds: readonly Uuid[]): Promise<(SharedSettings | null)[]> {
+    const rows = await this.db.query<SettingsRow>(SETTINGS, [operationIds]);
+    const found = new Map(rows.map((row) => [row.id, toSettings(row)]));
+    return operationIds.map((id) => found.get(id) ?? null);
   }
 }
 
 interface LockedRow {
   id: Uuid;
   cancel_wanted: boolean;
+}
+
+export type SharedSettings = OperationSettings & { scheduledFor: Date | null };
+
+interface SettingsRow {
+  id: Uuid;
+  content: OperationSettings['content'];
+  priority: OperationSettings['priority'];
+  sound: string | null;
+  ttl_seconds: number;
+  collapse_key: string | null;
+  badge: number | null;
+  overrides: OperationSettings['overrides'];
+  scheduled_for: Date | null;
+}
+
+const SETTINGS: Statement = {
+  name: 'settings',
+  text: `
+SELECT id, content, priority, sound, ttl_seconds, collapse_key, badge, overrides, scheduled_for
+FROM operations WHERE id = ANY($1::uuid[])`,
+};
+
+function toSettings(row: SettingsRow): SharedSettings {
+  return {
+    content: row.content,
+    priority: row.priority,
+    sound: row.sound,
+    ttlSeconds: row.ttl_seconds,
+    collapseKey: row.collapse_key,
+    badge: row.badge,
+    overrides: row.overrides,
+    scheduledFor: row.scheduled_for,
+  };
 }
 
 interface SettledRow {

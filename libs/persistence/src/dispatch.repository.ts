@@ -1,7 +1,7 @@
 import type { ProviderKind, Uuid } from '@app/domain';
 import type { PoolClient } from 'pg';
 import { countHandedOver } from './credential-windows.js';
-import type { Database } from './database.js';
+import type { Database, Statement } from './database.js';
 
 /** Most pushes of one credential that may be handed over and not settled. */
 export const MAX_WINDOW = 5_000;
@@ -43,7 +43,9 @@ const MAX_ACCOUNTS = 32;
  * are found by a loose index scan: the cost follows their number, not the number of operations
  * that wait.
  */
-const NEXT_TURNS = `
+const NEXT_TURNS: Statement = {
+  name: 'next-turns',
+  text: `
 WITH RECURSIVE busy AS (
   (SELECT account_id, credential_id FROM operation_parts WHERE pending AND lane = $1
    ORDER BY account_id, credential_id LIMIT 1)
@@ -58,27 +60,36 @@ WITH RECURSIVE busy AS (
   WHERE ${ROOM} > 0 AND w.paused_until IS NULL GROUP BY busy.account_id
 )
 SELECT t.account_id, ready.credential_ids FROM dispatch_turns t JOIN ready USING (account_id)
-WHERE t.lane = $1 ORDER BY t.last_turn_at LIMIT ${MAX_ACCOUNTS} FOR UPDATE OF t SKIP LOCKED`;
+WHERE t.lane = $1 ORDER BY t.last_turn_at LIMIT ${MAX_ACCOUNTS} FOR UPDATE OF t SKIP LOCKED`,
+};
 
-const ROOMS = `
+const ROOMS: Statement = {
+  name: 'rooms',
+  text: `
 SELECT credential_id, greatest(${ROOM}, 0) AS room
-FROM credential_windows w WHERE credential_id = ANY($1::uuid[]) AND paused_until IS NULL ORDER BY credential_id`;
+FROM credential_windows w WHERE credential_id = ANY($1::uuid[]) AND paused_until IS NULL ORDER BY credential_id`,
+};
 
 /**
  * A statement of its own: what is read after it sees what a cancel or the begin of a schedule
  * committed while it waited.
  */
-const LOCK_NEXT_PARTS = `
+const LOCK_NEXT_PARTS: Statement = {
+  name: 'lock-next-parts',
+  text: `
 SELECT operation_id, provider, dispatched_through FROM operation_parts
 WHERE pending AND lane = $1 AND account_id = $2 AND credential_id = $3
-ORDER BY operation_id LIMIT $4 FOR UPDATE`;
+ORDER BY operation_id LIMIT $4 FOR UPDATE`,
+};
 
 /**
  * The next pushes of a credential, by operation. QUEUED rows are read by id whatever their due_at:
  * one that is not due yet becomes a delayed job. LATERAL makes it a nested loop: rows come in the
  * order of the parts, and LIMIT ends the reading early.
  */
-const NEXT_PUSHES = `
+const NEXT_PUSHES: Statement = {
+  name: 'next-pushes',
+  text: `
 SELECT parts.operation_id, parts.provider, n.id,
   greatest(0, ceil(extract(epoch FROM n.due_at - now()) * 1000))::float8 AS delay_ms
 FROM unnest($1::uuid[], $2::provider_kind[], $3::uuid[]) AS parts (operation_id, provider, dispatched_through)
@@ -89,15 +100,24 @@ LEFT JOIN LATERAL (
     AND id <= (SELECT last_push_id FROM operations WHERE id = parts.operation_id)
   ORDER BY id LIMIT $4
 ) n ON true
-LIMIT $4`;
+LIMIT $4`,
+};
 
-const ADVANCE = `
+const ADVANCE: Statement = {
+  name: 'advance',
+  text: `
 UPDATE operation_parts p SET dispatched_through = coalesce(a.through, p.dispatched_through),
   pending = a.pending, open = p.open OR a.through IS NOT NULL,
   dispatched_at = CASE WHEN a.through IS NULL THEN p.dispatched_at ELSE clock_timestamp() END
 FROM unnest($1::uuid[], $2::provider_kind[], $3::uuid[], $4::boolean[])
   AS a (operation_id, provider, through, pending)
-WHERE p.operation_id = a.operation_id AND p.provider = a.provider`;
+WHERE p.operation_id = a.operation_id AND p.provider = a.provider`,
+};
+
+const TURNS_TAKEN: Statement = {
+  name: 'turns-taken',
+  text: `UPDATE dispatch_turns SET last_turn_at = clock_timestamp() WHERE account_id = ANY($1::uuid[]) AND lane = $2`,
+};
 
 interface PartRow {
   operation_id: Uuid;
@@ -131,21 +151,21 @@ export class DispatchRepository {
     share = MAX_WINDOW,
   ): Promise<Turns | null> {
     return this.db.transaction(async (client) => {
-      const { rows } = await client.query<TurnRow>(NEXT_TURNS, [lane, share]);
+      const { rows } = await client.query<TurnRow>({ ...NEXT_TURNS, values: [lane, share] });
       if (rows.length === 0) return null;
       const taken = await takePushes(client, lane, rows, limit, share);
       const { deliveries, accountIds, advances } = taken;
       if (deliveries.length > 0) await handOver({ lane, deliveries });
-      await client.query(ADVANCE, [
-        advances.map((a) => a.operationId),
-        advances.map((a) => a.provider),
-        advances.map((a) => a.through),
-        advances.map((a) => a.pending),
-      ]);
-      await client.query(
-        `UPDATE dispatch_turns SET last_turn_at = clock_timestamp() WHERE account_id = ANY($1::uuid[]) AND lane = $2`,
-        [accountIds, lane],
-      );
+      await client.query({
+        ...ADVANCE,
+        values: [
+          advances.map((a) => a.operationId),
+          advances.map((a) => a.provider),
+          advances.map((a) => a.through),
+          advances.map((a) => a.pending),
+        ],
+      });
+      await client.query({ ...TURNS_TAKEN, values: [accountIds, lane] });
       await countHandedOver(client, taken.counts);
       return { accountIds, handedOver: deliveries.length };
     });
@@ -192,18 +212,19 @@ async function takePushes(
     const left = budget.get(turn) ?? 0;
     const take = Math.min(rooms.get(credentialId) ?? 0, left);
     if (take <= 0) continue;
-    const parts = await client.query<PartRow>(LOCK_NEXT_PARTS, [
-      lane,
-      turn.account_id,
-      credentialId,
-      take + 1,
-    ]);
-    const read = await client.query<PushRow>(NEXT_PUSHES, [
-      parts.rows.map((part) => part.operation_id),
-      parts.rows.map((part) => part.provider),
-      parts.rows.map((part) => part.dispatched_through),
-      take + 1,
-    ]);
+    const parts = await client.query<PartRow>({
+      ...LOCK_NEXT_PARTS,
+      values: [lane, turn.account_id, credentialId, take + 1],
+    });
+    const read = await client.query<PushRow>({
+      ...NEXT_PUSHES,
+      values: [
+        parts.rows.map((part) => part.operation_id),
+        parts.rows.map((part) => part.provider),
+        parts.rows.map((part) => part.dispatched_through),
+        take + 1,
+      ],
+    });
     const before = deliveries.length;
     taken.advances.push(...cut(read.rows, take, deliveries));
     const count = deliveries.length - before;
@@ -227,10 +248,10 @@ async function roomsOf(
   credentialIds: readonly Uuid[],
   share: number,
 ): Promise<ReadonlyMap<Uuid, number>> {
-  const { rows } = await client.query<{ credential_id: Uuid; room: number }>(ROOMS, [
-    credentialIds,
-    share,
-  ]);
+  const { rows } = await client.query<{ credential_id: Uuid; room: number }>({
+    ...ROOMS,
+    values: [credentialIds, share],
+  });
   return new Map(rows.map((row) => [row.credential_id, row.room]));
 }
 

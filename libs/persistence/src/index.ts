@@ -21,6 +21,7 @@ export {
   type NotClaimed,
   type PushSettlement,
   type Settled,
+  type SharedSettings,
 } from './delivery.repository.js';
 export { DeviceRepository } from './device.repository.js';
 export { DispatchListener, DispatchSignal } from './dispatch-signal.js';

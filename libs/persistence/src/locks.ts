@@ -1,5 +1,6 @@
 import { NotFound, type Uuid } from '@app/domain';
 import type { PoolClient } from 'pg';
+import type { Statement } from './database.js';
 
 /*
  * The lock order of the house, in one place; without it two batches over the same operations
@@ -14,8 +15,11 @@ import type { PoolClient } from 'pg';
  */
 
 /** Several at once. `cancel_wanted`: nothing of it is tried again. */
-export const LOCK_OPERATIONS = `
-SELECT id, cancel_wanted FROM operations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`;
+export const LOCK_OPERATIONS: Statement = {
+  name: 'lock-operations',
+  text: `
+SELECT id, cancel_wanted FROM operations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`,
+};
 
 /**
  * Who holds the parts of an operation knows which of its QUEUED pushes count as outstanding: those

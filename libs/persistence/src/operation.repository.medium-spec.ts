@@ -31,7 +31,7 @@ describe('accept', () => {
   it('commits the operation, a part a provider and all pushes in the order of the request', async () => {
     const id = await store.accept(tenant, 2, {
       pushes: [
-        { provider: 'APN', token: 'tök/../en', variables: { name: '名前' } },
+        { provider: 'APN', token: 'tök/../"e\\n{,}', variables: { name: '名前' } },
         { provider: 'FCM', token: 'b', variables: null },
       ],
       recipients: 3,
@@ -53,7 +53,7 @@ describe('accept', () => {
       {
         ...common,
         provider: 'APN',
-        token: 'tök/../en',
+        token: 'tök/../"e\\n{,}',
         variables: { name: '名前' },
         credential_id: tenant.apn,
       },
@@ -98,13 +98,16 @@ describe('accept', () => {
     });
   });
 
-  it('writes nothing when one row cannot be stored', async () => {
+  it.each([
+    ['a NUL', 'nul\0'],
+    ['half a surrogate pair', 'half\ud800'],
+  ])('writes nothing when one row cannot be stored: %s', async (_, token) => {
     const count = async () =>
       (await store.db.query<{ n: number }>('SELECT count(*)::int AS n FROM operations'))[0]?.n;
     const before = await count();
     const pushes = [
       { provider: 'FCM' as const, token: 'fine', variables: null },
-      { provider: 'FCM' as const, token: 'nul\0', variables: null },
+      { provider: 'FCM' as const, token, variables: null },
     ];
     await expect(store.accept(tenant, 2, { pushes })).rejects.toThrow(InvalidRequest);
     expect(await count()).toBe(before);
@@ -132,7 +135,12 @@ describe('accept', () => {
     });
     const operation = await store.operations.find(tenant.accountId, id);
     expect(operation).toMatchObject({ tags: { who: '{{ name }}', kind: 'x' }, scheduledFor: null });
-    expect(await store.deliveries.settings(id)).toMatchObject({ badge: 0, overrides });
+    const plain = await store.accept(tenant, 1);
+    expect(await store.deliveries.settings([plain, newId(), id])).toMatchObject([
+      { badge: null, overrides: null },
+      null,
+      { badge: 0, overrides },
+    ]);
     const tags = await store.db.query(
       'SELECT tags FROM push_notifications WHERE operation_id = $1 ORDER BY id',
       [id],

@@ -78,7 +78,10 @@ export class OperationRepository {
         const done = once === undefined ? null : await takeKey(client, accountId, once, id);
         if (done !== null) return done;
         const expanded = await acceptUsers(client, id, accountId, operation);
-        await client.query(ACCEPT, acceptValues(id, accountId, operation, expanded));
+        await client.query({
+          ...ACCEPT,
+          values: acceptValues(id, accountId, operation, expanded),
+        });
         return { id, replayed: false };
       }),
     );
