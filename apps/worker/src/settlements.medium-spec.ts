@@ -172,7 +172,8 @@ describe('a claim whose answer is lost', () => {
         return Promise.resolve({ kind: 'accepted', providerMessageId: 'm' });
       },
     });
-    const lost = link.loseAnswerTo('UPDATE push_notifications\nSET lease_lost');
+    // The name of the statement as it is bound: its text is sent once a connection.
+    const lost = link.loseAnswerTo('\0claim\0');
     expect(await processor.deliver(pushId, new Date())).toBeUndefined();
     await lost;
     expect(sends).toBe(1);

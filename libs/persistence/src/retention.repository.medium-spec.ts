@@ -442,7 +442,8 @@ describe('forgetOperations', () => {
     await owner.db.close();
     const asked = jest.spyOn(store.db, 'query');
     await retention.forgetOperations(KEPT_DAYS, null, 50);
-    const [text, values] = asked.mock.calls[0]!;
+    const [statement, values] = asked.mock.calls[0]!;
+    const text = typeof statement === 'string' ? statement : statement.text;
     asked.mockRestore();
     const rows = await store.db.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`, values);
     const plan = rows.map((row) => row['QUERY PLAN']).join('\n');

@@ -1,3 +1,4 @@
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import type { Logger } from '@app/platform';
 import { assertSchemaCompatibility, createPostgresBackend, withBackend } from 'bullmq';
 import pg from 'pg';
@@ -12,6 +13,7 @@ import type { CheckAnswer, CheckJob, DeliverJob, QueueName } from './jobs.js';
 /** BullMQ's tables; it has no key prefix on PostgreSQL, only a schema. */
 const SCHEMA = 'bullmq';
 const CONNECT_TIMEOUT_MS = 5_000;
+const RETRY_MS = 50;
 
 const { Queue, Worker } = withBackend(createPostgresBackend);
 
@@ -95,7 +97,20 @@ export async function connectToPostgres(
           reject(new QueueUnavailable(`PostgreSQL has not answered after ${timeoutMs} ms.`));
         }, timeoutMs);
       });
-      await Promise.race([ping(), late]).finally(() => {
+      let given = false;
+      // A connection that broke while it was idle says so at its next use only.
+      const answered = async () => {
+        for (;;) {
+          const error = await ping().then(
+            () => undefined,
+            (cause: unknown) => cause,
+          );
+          if (error === undefined || given) return;
+          await setTimeoutPromise(RETRY_MS);
+        }
+      };
+      await Promise.race([answered(), late]).finally(() => {
+        given = true;
         clearTimeout(timer);
       });
     },
