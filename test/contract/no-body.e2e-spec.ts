@@ -6,7 +6,7 @@ import type { Endpoint } from './documented.js';
 import { startGateway, storeCredential } from './gateway.js';
 import type { Answer, Gateway } from './gateway.js';
 import { RawClient } from './raw-request.js';
-import { register } from './resources.js';
+import { expectRefused, register } from './resources.js';
 
 let gateway: Gateway;
 let raw: RawClient;
@@ -59,21 +59,21 @@ const WITHOUT_BODY = ENDPOINTS.filter(({ operation }) => operation.requestBody =
 const named = (endpoints: readonly Endpoint[]) =>
   endpoints.map((endpoint) => [`${endpoint.method} ${endpoint.path}`, endpoint] as const);
 
+/** As JSON, whether there is a body or not. */
 async function ask(
   { method, path, operation }: Endpoint,
   body: string | undefined,
-  headers: Record<string, string> = {},
+  known = ids,
 ): Promise<Answer> {
   const { sid, token } = gateway.client;
   const query = operation.operationId === 'listDeviceRegistrations' ? `?userId=${ids.userId}` : '';
-  const withId = path.replace(/\{(\w+)\}/, (_, name: string) => ids[name]!);
+  const withId = path.replace(/\{(\w+)\}/, (_, name: string) => known[name] ?? 'nope');
   const answer = await raw.send({
     method,
     path: withId + query,
     headers: {
       authorization: `Basic ${Buffer.from(`${sid}:${token}`).toString('base64')}`,
       'content-type': 'application/json',
-      ...headers,
     },
     body,
   });
@@ -82,7 +82,18 @@ async function ask(
 }
 
 describe('an endpoint that takes no body', () => {
-  // Clients that name their media type with every request are common.
+  // HTTP gives the body of a GET no meaning; it is not even read.
+  it.each(named(WITHOUT_BODY.filter(({ method }) => method !== 'GET')))(
+    '%s names the fields of one, and minds no empty object',
+    async (_, endpoint) => {
+      const refused = async (body: string) => expectRefused(await ask(endpoint, body), 400);
+      expect(await refused('{"force":true,"x y":1}')).toEqual(['$.force', "$['x y']"]);
+      for (const body of ['[]', 'null', '1']) expect(await refused(body)).toEqual(['$']);
+      expectRefused(await ask(endpoint, '{}', {}), 404);
+    },
+  );
+
+  // Clients that name their media type with every request are common. It is done: nothing above did it.
   it.each(named(WITHOUT_BODY))('%s takes a Content-Type without a body', async (_, endpoint) => {
     const { status, body } = await ask(endpoint, undefined);
     const expected = NEEDS_WORKER.has(endpoint.operation.operationId) ? [503] : [200, 202];
