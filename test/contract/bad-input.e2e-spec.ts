@@ -266,6 +266,27 @@ describe('a send that breaks the contract', () => {
   });
 });
 
+describe('a request that breaks the contract in several places', () => {
+  it('hears of body, query and header at once', async () => {
+    const query = { dry: '1' };
+    const headers = { 'idempotency-key': 'x'.repeat(256) };
+    const sent = await client.post('/v1/PushNotifications', { to, a: 1 }, { query, headers });
+    expect(sent.status).toBe(400);
+    expect(contexts(sent)).toEqual(['$.content', '$.a', '$.dry', "$['Idempotency-Key']"]);
+    const patched = await client.patch('Apps/shop', { isDefault: 'x' }, { query });
+    expect(contexts(patched)).toEqual(['$.isDefault', '$.dry']);
+    const deleted = await client.delete(`Credentials/${fcm}`, { query, body: { b: 1 } });
+    expect(contexts(deleted)).toEqual(['$.b', '$.dry']);
+  });
+
+  it('hears of each fault once, of at most a hundred', async () => {
+    const bad = Array.from({ length: 100 }, () => ({ token: 5, provider: 'FCM' }));
+    const answer = await client.post('Preflight', { to: bad }, { query: { a: '', b: '' } });
+    expect(contexts(answer)).toHaveLength(100);
+    expect(new Set(contexts(answer)).size).toBe(100);
+  });
+});
+
 describe('a body that cannot be read', () => {
   it('never quotes what was sent', async () => {
     const answer = await refused('{"to": [{"token": "secret-token" "provider"');
