@@ -279,6 +279,33 @@ describe('a request that breaks the contract in several places', () => {
     expect(contexts(deleted)).toEqual(['$.b', '$.dry']);
   });
 
+  it.each(['/v1/PushNotifications', 'Preflight'])(
+    '%s: beside wrong types also of rules',
+    async (path) => {
+      const answer = await client.post(path, {
+        to: 'x',
+        content: { body: '{{' },
+        tags: { a: '{% b' },
+        schedule: { sendAt: '2020-01-01T00:00:00Z' },
+        overrides: { fcm: { topic: 'all' } },
+      });
+      expect(answer.status).toBe(400);
+      expect(contexts(answer)).toEqual([
+        '$.to',
+        '$.content.body',
+        '$.tags.a',
+        '$.schedule.sendAt',
+        '$.overrides.fcm.topic',
+      ]);
+      // Of a part that breaks the schema itself, its own faults alone.
+      const broken = { content: { title: '{{', body: 5 }, badge: -1 };
+      expect(contexts(await client.post(path, { to, ...broken }))).toEqual([
+        '$.content.body',
+        '$.badge',
+      ]);
+    },
+  );
+
   it('hears of each fault once, of at most a hundred', async () => {
     const bad = Array.from({ length: 100 }, () => ({ token: 5, provider: 'FCM' }));
     const answer = await client.post('Preflight', { to: bad }, { query: { a: '', b: '' } });

@@ -1,6 +1,6 @@
 import { MAX_FAULTS } from '@app/contract';
 import type { Fault } from '@app/domain';
-import { Injectable } from '@nestjs/common';
+import { Injectable, SetMetadata } from '@nestjs/common';
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import type { FastifyRequest } from 'fastify';
@@ -18,6 +18,12 @@ const PARTS = [
   ['3', 'body'],
   ['4', 'query'],
 ] as const;
+
+type BodyRules = (body: unknown) => Fault[];
+const BODY_RULES = Symbol('body rules');
+
+/** Rules beyond the schema, for a body that breaks the schema: those of the parts that keep it are told too. */
+export const AlsoTells = (rules: BodyRules): MethodDecorator => SetMetadata(BODY_RULES, rules);
 
 /**
  * Nest checks a handler's parameters one by one and ends with the first that is refused. A caller is to hear
@@ -46,6 +52,8 @@ function withAllFaults({ faults: known }: BrokenInput, context: ExecutionContext
       .filter(([key]) => key.startsWith(`${kind}:`))
       .flatMap(([, { schema }]) => faultsOf(schema?.safeParse(request[part]).error?.issues ?? [])),
   );
+  const rules = Reflect.getMetadata(BODY_RULES, context.getHandler()) as BodyRules | undefined;
+  faults.push(...(rules?.(request.body) ?? []));
   // What was refused is one of them, or a header's.
   const others = known.filter(({ context: place }) => !faults.some((one) => one.context === place));
   return new BrokenInput([...faults, ...others].slice(0, MAX_FAULTS));

@@ -4,9 +4,11 @@ import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import { FromCaller } from '../auth/authentication.js';
 import type { Caller } from '../auth/authenticator.js';
 import { NeedsScope } from '../auth/needs-scope.js';
+import { AlsoTells } from '../errors/all-faults.interceptor.js';
 import { ApiErrors } from '../errors/api-errors.js';
 import { RateLimits } from '../rate-limits/rate-limits.js';
 import { PreflightService } from './preflight.service.js';
+import { sendFaultsOfPart } from './send-rules.js';
 
 @ApiTags('Push notifications')
 @Controller('v1/PushNotifications/Preflight')
@@ -19,6 +21,7 @@ export class PreflightController {
   @Post()
   @HttpCode(200)
   @NeedsScope('send')
+  @AlsoTells(sendFaultsOfPart)
   @ApiOperation({
     operationId: 'preflight',
     summary: 'What a send would do; sends and stores nothing',
