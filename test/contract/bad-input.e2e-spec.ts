@@ -266,6 +266,54 @@ describe('a send that breaks the contract', () => {
   });
 });
 
+describe('a request that breaks the contract in several places', () => {
+  it('hears of body, query and header at once', async () => {
+    const query = { dry: '1' };
+    const headers = { 'idempotency-key': 'x'.repeat(256) };
+    const sent = await client.post('/v1/PushNotifications', { to, a: 1 }, { query, headers });
+    expect(sent.status).toBe(400);
+    expect(contexts(sent)).toEqual(['$.content', '$.a', '$.dry', "$['Idempotency-Key']"]);
+    const patched = await client.patch('Apps/shop', { isDefault: 'x' }, { query });
+    expect(contexts(patched)).toEqual(['$.isDefault', '$.dry']);
+    const deleted = await client.delete(`Credentials/${fcm}`, { query, body: { b: 1 } });
+    expect(contexts(deleted)).toEqual(['$.b', '$.dry']);
+  });
+
+  it.each(['/v1/PushNotifications', 'Preflight'])(
+    '%s: beside wrong types also of rules',
+    async (path) => {
+      const answer = await client.post(path, {
+        to: 'x',
+        content: { body: '{{' },
+        tags: { a: '{% b' },
+        schedule: { sendAt: '2020-01-01T00:00:00Z' },
+        overrides: { fcm: { topic: 'all' } },
+      });
+      expect(answer.status).toBe(400);
+      expect(contexts(answer)).toEqual([
+        '$.to',
+        '$.content.body',
+        '$.tags.a',
+        '$.schedule.sendAt',
+        '$.overrides.fcm.topic',
+      ]);
+      // Of a part that breaks the schema itself, its own faults alone.
+      const broken = { content: { title: '{{', body: 5 }, badge: -1 };
+      expect(contexts(await client.post(path, { to, ...broken }))).toEqual([
+        '$.content.body',
+        '$.badge',
+      ]);
+    },
+  );
+
+  it('hears of each fault once, of at most a hundred', async () => {
+    const bad = Array.from({ length: 100 }, () => ({ token: 5, provider: 'FCM' }));
+    const answer = await client.post('Preflight', { to: bad }, { query: { a: '', b: '' } });
+    expect(contexts(answer)).toHaveLength(100);
+    expect(new Set(contexts(answer)).size).toBe(100);
+  });
+});
+
 describe('a body that cannot be read', () => {
   it('never quotes what was sent', async () => {
     const answer = await refused('{"to": [{"token": "secret-token" "provider"');

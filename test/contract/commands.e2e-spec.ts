@@ -194,6 +194,10 @@ describe('Redrive', () => {
     accepted(await redrive(push!), push!, push!);
     expect((await operation(id)).stats.failed).toBe(2);
     refused(await redrive(`Operations/${id}`), 422);
+    const headers = { 'idempotency-key': `redrive ${id}` };
+    const other = await client.post(`${push}/Redrive`, { force: true }, { headers });
+    expect([other.status, other.body.errors]).toMatchObject([400, [{ context: '$.force' }]]);
+    accepted(await client.post(`${push}/Redrive`, {}, { headers }), push!, push!);
   });
 });
 

@@ -67,4 +67,22 @@ describe.each([
     expect((await stored()) - before).toBe(answers.length - refused().length);
     expect((await untilAllowed(() => send(10_000, 'B'))).status).toBe(202);
   });
+
+  it('count the recipients of a preflight too: it renders them all', async () => {
+    const preflight = (recipients: number) =>
+      client.post('Preflight', {
+        to: Array.from({ length: recipients }, () => ({ token: 't', provider: 'FCM' })),
+        content: { body: 'B' },
+      });
+    const tooMany = 'More than 10000 recipients a second.';
+    const answers: Answer[] = [];
+    const refused = () => answers.filter(({ body }) => body.message === tooMany);
+    // On a busy machine the second may end between two of them.
+    for (let round = 0; round < 20 && refused().length === 0; round++) {
+      answers.push(...(await Promise.all([1, 2, 3].map(() => preflight(6_000)))));
+    }
+    expect(refused().length).toBeGreaterThan(0);
+    refused().forEach(expectTooMany);
+    expect((await untilAllowed(() => preflight(1))).status).toBe(200);
+  });
 });

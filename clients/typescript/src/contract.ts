@@ -294,7 +294,7 @@ export interface Send {
   tags?: Record<string, string> | undefined;
   /** The push is worth nothing after this long. 0: exactly one attempt. Default: 2419200. */
   ttlSeconds?: number | undefined;
-  /** Replaces an earlier push on the device. At most 64 bytes. */
+  /** Replaces an earlier push on the device. At most 64 bytes. What is not visible ASCII, spaces only inside, is given to APNs as its SHA-256 in hex: a header carries no other text. */
   collapseKey?: string | undefined;
   /** APNs badge, Android's notification count. */
   badge?: number | undefined;

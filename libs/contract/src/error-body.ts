@@ -1,5 +1,8 @@
 import { z } from 'zod';
 
+/** No answer names more faults. */
+export const MAX_FAULTS = 100;
+
 /** The body of every answer that is not a success. */
 export const ErrorBody = z
   .strictObject({
@@ -14,7 +17,7 @@ export const ErrorBody = z
           context: z.string().meta({ description: 'JSONPath.', examples: ['$.to[3].token'] }),
         }),
       )
-      .meta({ description: 'One item a fault found, up to 100.' }),
+      .meta({ description: `One item a fault found, up to ${MAX_FAULTS}.` }),
   })
   .meta({
     id: 'Error',

@@ -76,6 +76,10 @@ export function datesInOrder(
 export const NoQuery = z.strictObject({});
 export type NoQuery = z.output<typeof NoQuery>;
 
+/** For endpoints that take no body: none, or an object without fields. The document has none. */
+export const NoBody = z.strictObject({}).optional().meta({ id: 'NoBody' });
+export type NoBody = z.output<typeof NoBody>;
+
 export const Pagination = z
   .strictObject({
     next: z.string().nullable().meta({ description: 'Token of the next page, null on the last.' }),

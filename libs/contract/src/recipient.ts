@@ -1,5 +1,6 @@
 import { PROVIDERS } from '@app/domain';
 import { z } from 'zod';
+import { MAX_FAULTS } from './error-body.js';
 import { idText } from './ids.js';
 import { isStorable, stringMap } from './text.js';
 
@@ -40,9 +41,6 @@ export type UserRecipient = z.output<typeof UserRecipient>;
 export const Recipient = z.union([TokenRecipient, UserRecipient]).meta({ id: 'Recipient' });
 export type Recipient = z.output<typeof Recipient>;
 
-/** No answer names more faults; recipients behind the last one are not looked at. */
-const MAX_FAULTS = 100;
-
 /**
  * The work on a bad list is bounded: its length is checked before any item, and of a list with very
  * many bad items only so much is checked as holds all the faults that an answer can name.
@@ -72,7 +70,12 @@ function untilFaulty(items: unknown[]): unknown[] {
 /** Cheap, and never true of a recipient that the schema takes. */
 function isPlainlyWrong(item: unknown): boolean {
   if (typeof item !== 'object' || item === null) return true;
-  const { token, provider, userId } = item as Record<string, unknown>;
+  const { token, provider, userId, variables: map } = item as Record<string, unknown>;
+  if (typeof map === 'object' && map !== null && !Object.values(map).every(isText)) return true;
   if (userId !== undefined) return typeof userId !== 'string';
   return typeof token !== 'string' || (provider !== 'FCM' && provider !== 'APN');
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string' && isStorable(value);
 }

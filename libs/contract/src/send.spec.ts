@@ -54,11 +54,34 @@ describe('Send', () => {
     expect(issues?.map(({ path }) => path.slice(0, 2))).toEqual([['to', 9_999]]);
   });
 
-  it('stops at the first fault of a map', () => {
-    const variables = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`k${i}`, i]));
-    const to = [{ token: 't', provider: 'FCM', variables }];
-    const issues = Send.safeParse({ to, content }).error?.issues;
-    expect(issues?.map(({ path }) => path)).toEqual([['to', 0, 'variables', 'k0']]);
+  it('names each fault of a map, at most a hundred', () => {
+    const places = (over: object) =>
+      Send.safeParse({ to: [recipient(1)], content, ...over }).error?.issues.map(({ path }) =>
+        path.join('.'),
+      );
+    const many = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, i]));
+    const to = [{ token: 't', provider: 'FCM', variables: { a: 1, b: 'B', c: '\0', d: null } }];
+    expect(places({ to })).toEqual(['a', 'c', 'd'].map((key) => `to.0.variables.${key}`));
+    expect(places({ tags: { 'a b': 'x', ok: 'ok', c: 'x y', d: 1 } })).toEqual(
+      ['a b', 'c', 'd'].map((key) => `tags.${key}`),
+    );
+    expect(places({ content: { body: 'B', data: { from: 'x', k: 5, gcm: '' } } })).toEqual(
+      ['from', 'k', 'gcm'].map((key) => `content.data.${key}`),
+    );
+    expect(places({ content: { body: 'B', data: many(4_000) } })).toHaveLength(100);
+    // What is too much beside wrong values is told too, and what lies behind it is not looked at.
+    expect(places({ tags: many(1_000) })).toEqual([
+      ...Array.from({ length: 10 }, (_, i) => `tags.k${i}`),
+      'tags',
+    ]);
+  });
+
+  it('looks no further than a hundred recipients whose maps are wrong', () => {
+    const variables = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`k${i}`, '\0']));
+    const to = Array(10_000).fill({ token: 't', provider: 'FCM', variables });
+    const { issues = [] } = Send.safeParse({ to, content }).error ?? {};
+    expect(new Set(issues.map(({ path }) => path[1])).size).toBe(100);
   });
 
   it('counts bytes, not characters', () => {

@@ -108,7 +108,11 @@ export const Send = z
       .min(1)
       .refine((value) => byteLength(value) <= 64, 'A collapseKey has at most 64 bytes.')
       .optional()
-      .meta({ description: 'Replaces an earlier push on the device. At most 64 bytes.' }),
+      .meta({
+        description:
+          'Replaces an earlier push on the device. At most 64 bytes. What is not visible ASCII, spaces only ' +
+          'inside, is given to APNs as its SHA-256 in hex: a header carries no other text.',
+      }),
     badge: z
       .int()
       .min(0)

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MAX_FAULTS } from './error-body.js';
 
 /**
  * Text that PostgreSQL can keep unchanged: no NUL, no half of a surrogate pair. Found here rather
@@ -21,8 +22,8 @@ export function byteLength(value: string): number {
 }
 
 /**
- * A string → string map with bounded work: at the first fault it stops, so that a map of a million
- * wrong values costs one fault and not a million.
+ * A string → string map with bounded work: with the last entry that may be, or the last fault that an
+ * answer can name, it stops. So a map of a million wrong values costs a hundred faults and not a million.
  *
  * @param rules.keyFault says what is wrong with a key, if anything; `valueFault` with a value.
  */
@@ -36,9 +37,9 @@ export function stringMap(rules: {
   return z
     .custom<Record<string, string>>()
     .superRefine((value, ctx) => {
-      const fault = faultOf(value, rules);
-      if (fault === undefined) return;
-      ctx.addIssue({ code: 'custom', message: fault.message, path: fault.path });
+      for (const { message, path } of faultsOf(value, rules)) {
+        ctx.addIssue({ code: 'custom', message, path });
+      }
     })
     .meta({
       type: 'object',
@@ -48,30 +49,40 @@ export function stringMap(rules: {
     });
 }
 
-function faultOf(
-  value: unknown,
-  rules: Parameters<typeof stringMap>[0],
-): { message: string; path: string[] } | undefined {
+type Rules = Parameters<typeof stringMap>[0];
+interface MapFault {
+  message: string;
+  path: string[];
+}
+
+function faultsOf(value: unknown, rules: Rules): MapFault[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return { message: 'Invalid input: expected an object of strings.', path: [] };
+    return [{ message: 'Invalid input: expected an object of strings.', path: [] }];
   }
+  const faults: MapFault[] = [];
   let entries = 0;
   let bytes = 0;
   for (const key in value) {
+    if (faults.length >= MAX_FAULTS) return faults;
     if (++entries > rules.maxEntries) {
-      return { message: `There are more than ${rules.maxEntries} entries.`, path: [] };
+      return [...faults, { message: `There are more than ${rules.maxEntries} entries.`, path: [] }];
     }
     const entry: unknown = (value as Record<string, unknown>)[key];
-    if (typeof entry !== 'string') {
-      return { message: 'Invalid input: expected a string.', path: [key] };
+    const message = entryFault(key, entry, rules);
+    if (message !== undefined) faults.push({ message, path: [key] });
+    if (rules.maxBytes !== undefined && typeof entry === 'string') {
+      bytes += byteLength(key) + byteLength(entry);
     }
-    if (!isStorable(key) || !isStorable(entry)) return { message: UNSTORABLE, path: [key] };
-    const message = rules.keyFault?.(key) ?? rules.valueFault?.(entry);
-    if (message !== undefined) return { message, path: [key] };
-    if (rules.maxBytes !== undefined) bytes += byteLength(key) + byteLength(entry);
   }
   if (rules.maxBytes !== undefined && bytes > rules.maxBytes) {
-    return { message: `Keys and values are larger than ${rules.maxBytes} bytes.`, path: [] };
+    const message = `Keys and values are larger than ${rules.maxBytes} bytes.`;
+    faults.push({ message, path: [] });
   }
-  return undefined;
+  return faults;
+}
+
+function entryFault(key: string, entry: unknown, rules: Rules): string | undefined {
+  if (typeof entry !== 'string') return 'Invalid input: expected a string.';
+  if (!isStorable(key) || !isStorable(entry)) return UNSTORABLE;
+  return rules.keyFault?.(key) ?? rules.valueFault?.(entry);
 }

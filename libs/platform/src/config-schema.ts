@@ -138,7 +138,8 @@ export const environment = z.object({
   RATE_LIMIT_RECIPIENTS: integer(
     {
       section: 'HTTP',
-      description: 'The same for recipients of sends. One send may name 10,000, so at least that.',
+      description:
+        'The same for recipients of sends and preflights. One may name 10,000, so at least that.',
       default: '500000',
       unit: 'recipients a second',
     },

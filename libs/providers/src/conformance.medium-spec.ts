@@ -272,6 +272,10 @@ describe.each([fcm, apnsToken, apnsCertificate])('$name', (subject) => {
     expect(await send(message)).toMatchObject({ kind: 'accepted' });
   });
 
+  it('takes a collapse key that no header carries', async () => {
+    expect(await send(to('key', { collapseKey: 'ключ ' }))).toMatchObject({ kind: 'accepted' });
+  });
+
   it('takes a push without text as a background push', async () => {
     const message = dataPush({ ...to('background'), title: undefined, body: undefined });
     expect(await send(message)).toMatchObject({ kind: 'accepted' });

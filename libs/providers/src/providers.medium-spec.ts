@@ -273,14 +273,6 @@ describe('APNs', () => {
     expect(outcome).toMatchObject({ kind: 'payload' });
     expect(simulator.connections().apns.opened).toBe(0);
   });
-
-  it('opens no stream for a collapse key that a header cannot carry', async () => {
-    const outcome = await providers.APN.send(
-      await apnCredential(),
-      to('x', { collapseKey: 'ключ' }),
-    );
-    expect(outcome).toMatchObject({ kind: 'payload', reason: 'invalid-header' });
-  });
 });
 
 describe('many credentials', () => {

@@ -22,3 +22,11 @@ export function dataPush(wish: Partial<Message> = {}): Message {
   delete message.body;
   return message;
 }
+
+/** Collapse keys that no header carries, and their SHA-256 in hex. */
+export const UNSAFE_KEYS: readonly [key: string, sha256: string][] = [
+  ['ключ', '1de36a32af798da0c1ac9297603a320ed8fe567cf21c9177112a4ce914ebb8be'],
+  [' a', '7de598b3ff8a99638e1f9bf49260baa0d98e069dde32d1f2e153adb5ce478242'],
+  ['a ', '6583dcd6056fd32aadd0d2d0be920de99f6ff08b80065e4b9142aaa4169391cb'],
+  ['a\nb', '7e18f737311b2dc3b2f269dd78396b0351f14fb66efa879f768cb23181883c78'],
+];

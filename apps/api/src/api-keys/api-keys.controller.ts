@@ -5,6 +5,7 @@ import {
   ApiKeyCreated,
   ApiKeyList,
   ApiKeyQuery,
+  NoBody,
   NoQuery,
   ResourceAccepted,
   toApiKey,
@@ -108,6 +109,7 @@ export class ApiKeysController {
   async revoke(
     @AccountId() accountId: Uuid,
     @Param('apiKeyId') apiKeyId: string,
+    @Body({ schema: NoBody }) _body: NoBody,
     @Query({ schema: NoQuery }) _query: NoQuery,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ResourceAccepted> {

@@ -1,6 +1,6 @@
-import { NoQuery, ResourceAccepted } from '@app/contract';
+import { NoBody, NoQuery, ResourceAccepted } from '@app/contract';
 import type { Uuid } from '@app/domain';
-import { Controller, Delete, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { AccountId } from '../auth/authentication.js';
@@ -38,6 +38,7 @@ export class OperationCommandsController {
   async cancel(
     @AccountId() accountId: Uuid,
     @Param('operationId') operationId: string,
+    @Body({ schema: NoBody }) _body: NoBody,
     @Query({ schema: NoQuery }) _query: NoQuery,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ResourceAccepted> {
@@ -59,6 +60,7 @@ export class OperationCommandsController {
   async redrive(
     @AccountId() accountId: Uuid,
     @Param('operationId') operationId: string,
+    @Body({ schema: NoBody }) _body: NoBody,
     @Query({ schema: NoQuery }) _query: NoQuery,
     @IdempotencyKey() key: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,

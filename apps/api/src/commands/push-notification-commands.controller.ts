@@ -1,6 +1,6 @@
-import { NoQuery, ResourceAccepted } from '@app/contract';
+import { NoBody, NoQuery, ResourceAccepted } from '@app/contract';
 import type { Uuid } from '@app/domain';
-import { Controller, Delete, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { AccountId } from '../auth/authentication.js';
@@ -38,6 +38,7 @@ export class PushNotificationCommandsController {
   async cancel(
     @AccountId() accountId: Uuid,
     @Param('pushNotificationId') pushNotificationId: string,
+    @Body({ schema: NoBody }) _body: NoBody,
     @Query({ schema: NoQuery }) _query: NoQuery,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ResourceAccepted> {
@@ -61,6 +62,7 @@ export class PushNotificationCommandsController {
   async redrive(
     @AccountId() accountId: Uuid,
     @Param('pushNotificationId') pushNotificationId: string,
+    @Body({ schema: NoBody }) _body: NoBody,
     @Query({ schema: NoQuery }) _query: NoQuery,
     @IdempotencyKey() key: string | undefined,
     @Res({ passthrough: true }) reply: FastifyReply,

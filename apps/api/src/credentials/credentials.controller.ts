@@ -6,6 +6,7 @@ import {
   CredentialQuery,
   CredentialRotation,
   DefaultChange,
+  NoBody,
   NoQuery,
   ResourceAccepted,
   toCredential,
@@ -163,6 +164,7 @@ export class CredentialsController {
   async check(
     @AccountId() accountId: Uuid,
     @Param('credentialId') credentialId: string,
+    @Body({ schema: NoBody }) _body: NoBody,
     @Query({ schema: NoQuery }) _query: NoQuery,
   ): Promise<CredentialCheck> {
     const id = idFromPath('credential', credentialId);
@@ -186,6 +188,7 @@ export class CredentialsController {
   async delete(
     @AccountId() accountId: Uuid,
     @Param('credentialId') credentialId: string,
+    @Body({ schema: NoBody }) _body: NoBody,
     @Query({ schema: NoQuery }) _query: NoQuery,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ResourceAccepted> {

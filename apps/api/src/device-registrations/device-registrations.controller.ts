@@ -2,6 +2,7 @@ import {
   DeviceRegistration,
   DeviceRegistrationList,
   DeviceRegistrationQuery,
+  NoBody,
   NoQuery,
   Register,
   ResourceAccepted,
@@ -105,6 +106,7 @@ export class DeviceRegistrationsController {
   async delete(
     @AccountId() accountId: Uuid,
     @Param('deviceRegistrationId') deviceRegistrationId: string,
+    @Body({ schema: NoBody }) _body: NoBody,
     @Query({ schema: NoQuery }) _query: NoQuery,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ResourceAccepted> {

@@ -49,15 +49,24 @@ const WITH_BODY = {
  */
 export function documentWhatGoesForAll(document: OpenAPIObject): OpenAPIObject {
   document.components = { ...document.components, headers: HEADERS };
+  delete document.components.schemas?.['NoBody'];
   for (const path of Object.values(document.paths)) {
     for (const method of METHODS) {
       const operation = path[method];
       if (operation === undefined) continue;
+      dropNoBody(operation);
       addFailures(operation, method);
       addHeaders(operation);
     }
   }
   return document;
+}
+
+/** Who takes no body checks that with a schema like all others; to a caller there is just none. */
+function dropNoBody(operation: Operation): void {
+  if (JSON.stringify(operation.requestBody)?.includes('#/components/schemas/NoBody"')) {
+    delete operation.requestBody;
+  }
 }
 
 /** Probes need no scope and answer in a form of their own. */

@@ -34,7 +34,6 @@ describe('answerOf', () => {
     [fastifyError('FST_ERR_CTP_BODY_TOO_LARGE', 413), 413, 20413],
     [fastifyError('FST_ERR_CTP_INVALID_MEDIA_TYPE', 415), 415, 20415],
     [fastifyError('FST_ERR_CTP_INVALID_JSON_BODY', 400), 400, 70002],
-    [fastifyError('FST_ERR_CTP_EMPTY_JSON_BODY', 400), 400, 70002],
     [fastifyError('FST_ERR_BAD_URL', 400), 404, 20404],
     [fastifyError('FST_ERR_MAX_PARAM_LENGTH', 414), 404, 20404],
     [new NotFoundException('internal words'), 404, 20404],

@@ -33,7 +33,7 @@ export function answerOf(error: unknown): ErrorAnswer {
   const status = error instanceof HttpException ? error.getStatus() : statusCode;
   if (typeof status !== 'number' || status < 400 || status > 499) return answer(500);
   // Nobody but the body parser says 400 in words other than ours.
-  if (status === 400) return answerOfOurs(new InvalidRequest([bodyFault(code)]));
+  if (status === 400) return answerOfOurs(new InvalidRequest([UNREADABLE]));
   return answer(status);
 }
 
@@ -66,10 +66,7 @@ function codeOf(status: number): number {
 }
 
 /** A body that Fastify could not read. Its own words may quote the body: a token is in there. */
-function bodyFault(code: unknown): { message: string; context: string } {
-  const empty = code === 'FST_ERR_CTP_EMPTY_JSON_BODY';
-  return { message: empty ? 'The body is empty.' : 'The body is not valid JSON.', context: '$' };
-}
+const UNREADABLE = { message: 'The body is not valid JSON.', context: '$' };
 
 const SENTENCES: Record<number, string> = {
   404: 'There is nothing here.',

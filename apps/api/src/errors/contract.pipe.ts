@@ -1,11 +1,11 @@
-import { InvalidRequest } from '@app/domain';
 import { StandardSchemaValidationPipe } from '@nestjs/common';
+import { BrokenInput } from './broken-input.js';
 import { faultsOf } from './faults.js';
 
 /** Checks each parameter against the schema that its decorator names. */
 export class ContractPipe extends StandardSchemaValidationPipe {
   constructor() {
-    super({ exceptionFactory: (issues) => new InvalidRequest(faultsOf(issues)) });
+    super({ exceptionFactory: (issues) => new BrokenInput(faultsOf(issues)) });
   }
 
   /**

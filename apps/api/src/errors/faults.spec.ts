@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
+import { MAX_FAULTS } from '@app/contract';
 import { z } from 'zod';
-import { MAX_FAULTS, faultsOf } from './faults.js';
+import { faultsOf } from './faults.js';
 
 const contexts = (schema: z.ZodType, value: unknown) =>
   faultsOf(schema.safeParse(value).error?.issues ?? []).map(({ context }) => context);

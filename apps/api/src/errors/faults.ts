@@ -1,7 +1,6 @@
+import { MAX_FAULTS } from '@app/contract';
 import type { Fault } from '@app/domain';
 import { jsonPath } from './json-path.js';
-
-export const MAX_FAULTS = 100;
 
 type Segment = PropertyKey | { readonly key: PropertyKey };
 

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { InvalidRequest } from '@app/domain';
 import type { Once } from '@app/persistence';
 import { applyDecorators, createParamDecorator } from '@nestjs/common';
 import type { ExecutionContext } from '@nestjs/common';
 import { ApiHeader, ApiResponse } from '@nestjs/swagger';
 import { ErrorBody } from '@app/contract';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { BrokenInput } from '../errors/broken-input.js';
 
 const HEADER = 'Idempotency-Key';
 const MAX_KEY = 255;
@@ -16,12 +16,12 @@ export const IdempotencyKey = createParamDecorator(
     idempotencyKey(context.switchToHttp().getRequest<FastifyRequest>().headers),
 );
 
-/** @throws InvalidRequest */
+/** @throws BrokenInput */
 export function idempotencyKey(headers: FastifyRequest['headers']): string | undefined {
   const key = headers[HEADER.toLowerCase()];
   if (key === undefined) return undefined;
   if (typeof key === 'string' && key.length >= 1 && key.length <= MAX_KEY) return key;
-  throw new InvalidRequest([
+  throw new BrokenInput([
     { message: `An ${HEADER} has 1 to ${MAX_KEY} characters.`, context: `$['${HEADER}']` },
   ]);
 }

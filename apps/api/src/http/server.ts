@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { answer, answerOf } from '../errors/answer.js';
 import { requestId } from './request-id.js';
 
@@ -28,8 +28,7 @@ export function createAdapter(): FastifyAdapter {
     },
   });
   const fastify = adapter.getInstance();
-  // Only JSON: Fastify would take text as well.
-  fastify.removeContentTypeParser('text/plain');
+  takeJsonOnly(fastify);
   fastify.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id);
   });
@@ -42,6 +41,23 @@ export function createAdapter(): FastifyAdapter {
     if (stopping) void reply.header('connection', 'close');
   });
   return adapter;
+}
+
+/**
+ * Fastify would take text as well, and no JSON of no length: but many clients name the media type with
+ * every request. Where a body is needed its schema says that there is none.
+ */
+function takeJsonOnly(fastify: FastifyInstance): void {
+  fastify.removeContentTypeParser(['application/json', 'text/plain']);
+  const parse = fastify.getDefaultJsonParser('error', 'error');
+  fastify.addContentTypeParser<string>(
+    'application/json',
+    { parseAs: 'string' },
+    (request, body, done) => {
+      if (body === '') done(null, undefined);
+      else void parse(request, body, done);
+    },
+  );
 }
 
 /** Node could not even read the request; there is no reply object, only the socket. */

@@ -18,6 +18,7 @@ import type { FastifyReply } from 'fastify';
 import { AccountId, FromCaller } from '../auth/authentication.js';
 import type { Caller } from '../auth/authenticator.js';
 import { NeedsScope } from '../auth/needs-scope.js';
+import { AlsoTells } from '../errors/all-faults.interceptor.js';
 import { ApiErrors } from '../errors/api-errors.js';
 import { idFromPath, notFound } from '../http/id-from-path.js';
 import {
@@ -30,6 +31,7 @@ import { PublicUrl } from '../http/public-url.js';
 import { listing } from '../lists/listing.js';
 import { PageTokens } from '../lists/page-tokens.js';
 import { RateLimits } from '../rate-limits/rate-limits.js';
+import { sendFaultsOfPart } from './send-rules.js';
 import { SendService } from './send.service.js';
 import { renderContent } from './templates.js';
 
@@ -48,6 +50,7 @@ export class PushNotificationsController {
   @HttpCode(202)
   @NeedsScope('send')
   @TakesIdempotencyKey()
+  @AlsoTells(sendFaultsOfPart)
   @ApiOperation({
     operationId: 'sendPushNotifications',
     summary: 'Send to up to 10,000 recipients',

@@ -1,8 +1,7 @@
-import { tagValueFault } from '@app/contract';
+import { MAX_FAULTS, tagValueFault } from '@app/contract';
 import type { Recipient } from '@app/contract';
 import type { Fault, Tags } from '@app/domain';
 import { RenderError, compile } from '@app/templating';
-import { MAX_FAULTS } from '../errors/faults.js';
 import { jsonPath } from '../errors/json-path.js';
 import type { RenderBudget } from './render-budget.js';
 

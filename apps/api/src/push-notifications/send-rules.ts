@@ -1,18 +1,36 @@
-import { MAX_SCHEDULE_DAYS } from '@app/contract';
-import type { Send } from '@app/contract';
+import { MAX_SCHEDULE_DAYS, Send } from '@app/contract';
 import type { Fault } from '@app/domain';
 import { forbiddenApnsOverride, forbiddenFcmOverride } from '@app/providers/checks';
 import type { Message } from '@app/providers/checks';
 import { jsonPath } from '../errors/json-path.js';
 import { templateFaults } from './templates.js';
 
+/** The parts of a send that have rules beyond the schema. */
+type RuledParts = Partial<Pick<Send, 'content' | 'tags' | 'schedule' | 'overrides'>>;
+
 /** What a send that keeps the schema may still break, and that no look at the database is needed for. */
-export function sendFaults(send: Send, now: Date): Fault[] {
+export function sendFaults({ content, tags, schedule, overrides }: RuledParts, now: Date): Fault[] {
   return [
-    ...templateFaults(send.content, send.tags),
-    ...scheduleFaults(send.schedule?.sendAt, now),
-    ...overrideFaults(send.overrides),
+    ...templateFaults(content ?? {}, tags),
+    ...scheduleFaults(schedule?.sendAt, now),
+    ...overrideFaults(overrides),
   ];
+}
+
+/** The same of a body that breaks the schema: of those parts that keep it. */
+export function sendFaultsOfPart(body: unknown): Fault[] {
+  if (typeof body !== 'object' || body === null) return [];
+  const { content, tags, schedule, overrides } = body as Record<keyof RuledParts, unknown>;
+  const { shape } = Send;
+  return sendFaults(
+    {
+      content: shape.content.safeParse(content).data,
+      tags: shape.tags.safeParse(tags).data,
+      schedule: shape.schedule.safeParse(schedule).data,
+      overrides: shape.overrides.safeParse(overrides).data,
+    },
+    new Date(),
+  );
 }
 
 function scheduleFaults(sendAt: Date | undefined, now: Date): Fault[] {

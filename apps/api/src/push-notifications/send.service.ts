@@ -1,11 +1,10 @@
-import { isTemplate } from '@app/contract';
+import { MAX_FAULTS, isTemplate } from '@app/contract';
 import type { Send } from '@app/contract';
 import { InvalidRequest } from '@app/domain';
 import type { Fault, OperationSettings, Tags, Uuid } from '@app/domain';
 import { DispatchSignal, OperationRepository } from '@app/persistence';
 import type { Done, Once } from '@app/persistence';
 import { Injectable } from '@nestjs/common';
-import { MAX_FAULTS } from '../errors/faults.js';
 import { RenderBudget } from './render-budget.js';
 import { renderTags } from './render-tags.js';
 import { SendResolver } from './send-resolver.js';

@@ -1,6 +1,6 @@
+import { MAX_FAULTS } from '@app/contract';
 import type { Content, Fault, Tags } from '@app/domain';
 import { RenderError, TemplateError, compile, compileContent } from '@app/templating';
-import { MAX_FAULTS } from '../errors/faults.js';
 import { jsonPath } from '../errors/json-path.js';
 
 /** The templates of a send that do not parse, each with its place and position. */

@@ -1,8 +1,16 @@
-import { NoQuery, ResourceAccepted, User, UserList, UserQuery, toUser } from '@app/contract';
+import {
+  NoBody,
+  NoQuery,
+  ResourceAccepted,
+  User,
+  UserList,
+  UserQuery,
+  toUser,
+} from '@app/contract';
 import { formatId } from '@app/domain';
 import type { Uuid } from '@app/domain';
 import { UserRepository } from '@app/persistence';
-import { Controller, Delete, Get, HttpCode, Param, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Param, Query, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { AccountId } from '../auth/authentication.js';
@@ -68,6 +76,7 @@ export class UsersController {
   async delete(
     @AccountId() accountId: Uuid,
     @Param('userId') userId: string,
+    @Body({ schema: NoBody }) _body: NoBody,
     @Query({ schema: NoQuery }) _query: NoQuery,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<ResourceAccepted> {

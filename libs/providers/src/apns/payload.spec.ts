@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { dataPush, push } from '../../test/push.js';
+import { UNSAFE_KEYS, dataPush, push } from '../../test/push.js';
 import type { ApnOverrides, Message } from '../port.js';
 import {
   APNS_PAYLOAD_LIMIT,
@@ -68,6 +68,10 @@ describe('apnsRequest', () => {
       'apns-priority': 5,
       'apns-expiration': 0,
     });
+  });
+
+  it.each(UNSAFE_KEYS)('gives the key %j to APNs as %s', (collapseKey, id) => {
+    expect(build(push({ collapseKey })).headers['apns-collapse-id']).toBe(id);
   });
 
   it('keeps a badge of 0: it clears the icon', () => {

@@ -1,4 +1,5 @@
 import { Notification } from '@parse/node-apn';
+import { collapseId } from '../collapse-id.js';
 import { isObject, merge } from '../merge.js';
 import type { JsonObject } from '../merge.js';
 import type { Message } from '../port.js';
@@ -53,7 +54,7 @@ export function apnsRequest(message: Message, topic: string): ApnsRequest {
   const notification = apnsNotification(message, type);
   notification.id = message.id;
   notification.topic = topic + suffixOf(type);
-  notification.collapseId = message.collapseKey ?? message.id;
+  notification.collapseId = collapseId(message.collapseKey ?? message.id);
   notification.expiry = message.immediate ? 0 : Math.floor(message.expiresAt.getTime() / 1_000);
   // Apple calls 10 with `background` an error.
   notification.priority = message.priority === 'HIGH' && type !== 'background' ? 10 : 5;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { dataPush, push } from '../../test/push.js';
+import { UNSAFE_KEYS, dataPush, push } from '../../test/push.js';
 import { FCM_PAYLOAD_LIMIT, fcmMessage, fcmPayloadSize, forbiddenFcmOverride } from './payload.js';
 
 const now = new Date('2026-04-20T14:22:00Z');
@@ -45,6 +45,17 @@ describe('fcmMessage', () => {
     expect(message.apns.headers?.['apns-priority']).toBe('5');
     expect(message.webpush.headers?.['Urgency']).toBe('normal');
   });
+
+  it.each(UNSAFE_KEYS)(
+    'gives the key %j to APNs as %s, elsewhere as it is',
+    (collapseKey, hash) => {
+      const { android, apns, webpush } = fcmMessage(push({ collapseKey }), now);
+      expect(apns.headers?.['apns-collapse-id']).toBe(hash);
+      expect(android.collapse_key).toBe(collapseKey);
+      expect(android.notification?.tag).toBe(collapseKey);
+      expect(webpush.notification?.tag).toBe(collapseKey);
+    },
+  );
 
   it('without one leaves Android’s collapse key alone: FCM keeps four a device', () => {
     expect(fcmMessage(push(), now).android).not.toHaveProperty('collapse_key');

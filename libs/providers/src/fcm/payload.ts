@@ -1,4 +1,5 @@
 import type { TokenMessage } from 'firebase-admin/messaging';
+import { collapseId } from '../collapse-id.js';
 import { isObject, merge } from '../merge.js';
 import type { JsonObject } from '../merge.js';
 import type { Message } from '../port.js';
@@ -75,7 +76,7 @@ export function fcmMessage(message: Message, now: Date): FcmMessage {
         // iOS wakes an app for a push without text only at priority 5.
         'apns-priority': high && visible ? '10' : '5',
         'apns-expiration': String(epoch),
-        'apns-collapse-id': tag,
+        'apns-collapse-id': collapseId(tag),
       },
       payload: { aps: {} },
     },

@@ -15,11 +15,16 @@ export function invalidHeader(headers: OutgoingHttpHeaders): string | undefined 
   for (const name in headers) {
     const value = headers[name];
     if (typeof value === 'number') continue;
-    if (typeof value !== 'string' || !FIELD_VALUE.test(value) || !FIELD_NAME.test(name)) {
+    if (typeof value !== 'string' || !isFieldValue(value) || !FIELD_NAME.test(name)) {
       return name;
     }
   }
   return undefined;
+}
+
+/** Whether a header can carry the text unchanged. */
+export function isFieldValue(text: string): boolean {
+  return FIELD_VALUE.test(text);
 }
 
 /** A longer segment would press against the header limits of any server. */
