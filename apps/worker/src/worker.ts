@@ -141,7 +141,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   );
   const consumers = QUEUES.map((queue) =>
     createDeliveryConsumer(connection, queue, (id, at) => processor.deliver(id, at), {
-      concurrency: jobsInHand(config.delivery),
+      concurrency: config.delivery.concurrency,
       requeue: (deliveries) => producer.enqueue(queue, deliveries, config.dispatch.timeoutMs),
       lockMs: config.queue.jobLockMs,
       stalledIntervalMs: config.queue.stalledIntervalMs,
@@ -229,9 +229,4 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       await Promise.all([db.close(), metricsServer.close()]);
     },
   };
-}
-
-/** A job of several ends with its slowest push: twice as many keep the slots busy. */
-function jobsInHand({ concurrency, jobSize }: Config['delivery']): number {
-  return jobSize === 1 ? concurrency : Math.ceil((2 * concurrency) / jobSize);
 }

@@ -252,6 +252,48 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
       expect(requeued).toEqual([{ id: last, lane: 'bulk', delayMs: expect.any(Number) }]);
     });
 
+    it('counts pushes, not jobs: slow ones hold up no more than themselves, and few are in hand', async () => {
+      const slow = jobs(3);
+      const rest = jobs(20);
+      const { processor, release } = held();
+      let inHand = 0;
+      let most = 0;
+      const seen = new Seen();
+      const consumer = consume(
+        seen.processor(async (id, at) => {
+          most = Math.max(most, ++inHand);
+          await (idsOf(slow).includes(id) ? processor(id, at) : immediate());
+          inHand--;
+          return undefined;
+        }),
+        { concurrency: 4 },
+      );
+      // As retries: a job each.
+      await add(slow);
+      await seen.until(3);
+      await several().enqueue(DELIVER_FCM, rest, TIMEOUT_MS);
+      await seen.until(23);
+      expect(most).toBe(4);
+      release();
+      await consumer.close();
+      expect(await count()).toEqual(NOTHING);
+    });
+
+    it('begins no other when it closes, and leaves what has not begun in the queue', async () => {
+      const { processor, release } = held();
+      const seen = new Seen();
+      const consumer = consume(seen.processor(processor), { concurrency: 4 });
+      await several().enqueue(DELIVER_FCM, jobs(10), TIMEOUT_MS);
+      await seen.until(4);
+      const closed = consumer.close();
+      release();
+      await closed;
+      expect(seen.ids).toHaveLength(4);
+      // One that was being taken at that moment waits as a delayed job does.
+      const { waiting, delayed, active } = await count();
+      expect([waiting + delayed, active]).toEqual([6, 0]);
+    });
+
     it('lets one that fails take no other with it', async () => {
       const deliveries = jobs(3);
       const seen = new Seen();

@@ -21,7 +21,7 @@ export type CheckQueue = Pick<Queue<CheckJob, CheckAnswer>, 'add' | 'getJob' | '
 export type CheckWorker = Pick<Worker<CheckJob, CheckAnswer>, 'close' | 'waitUntilReady'>;
 
 export interface DeliveryWorkerOptions {
-  /** Jobs in hand at once. */
+  /** Jobs in hand at once; of deliveries also: pushes. */
   concurrency: number;
   /** A job whose lock was not renewed for so long belongs to a dead worker. Milliseconds. */
   lockMs: number;

@@ -5,6 +5,7 @@ import type { DeliveryWorker, DeliveryWorkerOptions, QueueConnection } from './c
 import { ErrorLog } from './error-log.js';
 import { LANE_PRIORITY } from './jobs.js';
 import type { DeliverJob, DeliveryToEnqueue, Lane, QueueName } from './jobs.js';
+import { Slots } from './slots.js';
 
 /**
  * Delivers one push; `addedAt` is when it was handed over. Answers the instant at which it shall come
@@ -32,6 +33,9 @@ export class DeliveryConsumer {
   private readonly inHand = new Set<Promise<unknown>>();
   private readonly errors: ErrorLog;
   private paused = false;
+  private closing = false;
+  /** One a push, not a job: a retry is a job of one, and a job of several ends with its slowest push. */
+  private readonly slots: Slots;
 
   constructor(
     connection: Pick<QueueConnection, 'worker'>,
@@ -40,6 +44,7 @@ export class DeliveryConsumer {
     private readonly options: DeliveryConsumerOptions,
   ) {
     this.errors = new ErrorLog(options.logger);
+    this.slots = new Slots(options.concurrency);
     this.worker = connection.worker(queue, (job, token) => this.work(job, token), {
       ...options,
       onError: (error) => {
@@ -74,6 +79,7 @@ export class DeliveryConsumer {
    * not wait for them: their jobs go to another worker when their locks have run out.
    */
   async close(options: { force?: boolean } = {}): Promise<void> {
+    this.closing = true;
     const closed = this.worker.close(options.force);
     if (options.force !== true) {
       while (this.inHand.size > 0) await Promise.allSettled(this.inHand);
@@ -108,10 +114,22 @@ export class DeliveryConsumer {
 
   private async one(job: Job<DeliverJob, void>): Promise<Date | undefined> {
     try {
-      return await this.processor(job.data.id, new Date(job.timestamp));
+      return await this.inSlot(job.data.id, new Date(job.timestamp));
     } catch (err) {
       this.failed(err, job);
       throw err;
+    }
+  }
+
+  /** What has not begun when the consumer stops or pauses comes back. */
+  private async inSlot(id: string, addedAt: Date): Promise<Date | undefined> {
+    await this.slots.take();
+    try {
+      if (this.closing) return new Date();
+      if (this.paused) return new Date(Date.now() + PAUSED_WAIT_MS);
+      return await this.processor(id, addedAt);
+    } finally {
+      this.slots.release();
     }
   }
 
@@ -125,7 +143,7 @@ export class DeliveryConsumer {
     const back: DeliveryToEnqueue[] = [];
     const deliver = async (id: string) => {
       try {
-        const at = await this.processor(id, addedAt);
+        const at = await this.inSlot(id, addedAt);
         if (at !== undefined) back.push({ id, lane, delayMs: at.getTime() - Date.now() });
       } catch (err) {
         this.failed(err, job);
