@@ -39,7 +39,7 @@ export function requestsTo(
       headers: {
         authorization,
         ...more,
-        ...(type === undefined || body === undefined ? {} : { 'content-type': type }),
+        ...(type === undefined ? {} : { 'content-type': type }),
       },
       body,
     }));
