@@ -39,6 +39,9 @@ ORDER BY credential_id FOR NO KEY UPDATE`,
 /** What no probe has cleared counts for an hour: a single push that is refused now and then is no run of pauses. */
 const PAUSES_BEFORE = `CASE WHEN w.paused_at > now() - interval '1 hour' THEN w.pauses ELSE 0 END`;
 
+/** The first to say so, or the probe of a pause that is in force. */
+const IS_NEWS = `(w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id)`;
+
 /**
  * Begins a pause, or lengthens it by the wish of the provider. What was on the wire together hears the
  * same: only the first, and later a probe, counts, halves the window and doubles the back-off.
@@ -46,16 +49,16 @@ const PAUSES_BEFORE = `CASE WHEN w.paused_at > now() - interval '1 hour' THEN w.
 const PAUSE = `
 UPDATE credential_windows w
 SET paused_until = CASE
-      WHEN w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id THEN now() + make_interval(secs =>
+      WHEN ${IS_NEWS} THEN now() + make_interval(secs =>
         coalesce(p.after_ms, p.jitter * least(p.cap_ms, p.base_ms * 2 ^ least(${PAUSES_BEFORE}, 20))) / 1000)
       ELSE greatest(w.paused_until, now() + make_interval(secs => p.after_ms / 1000)) END,
-    pauses = CASE WHEN w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id
+    pauses = CASE WHEN ${IS_NEWS}
       THEN ${PAUSES_BEFORE} + 1 ELSE w.pauses END,
-    paused_at = CASE WHEN w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id THEN now() ELSE w.paused_at END,
-    "window" = CASE WHEN p.slowed AND (w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id)
+    paused_at = CASE WHEN ${IS_NEWS} THEN now() ELSE w.paused_at END,
+    "window" = CASE WHEN p.slowed AND ${IS_NEWS}
       THEN greatest(w."window" / 2, 1) ELSE w."window" END,
     window_changed_at = CASE WHEN p.slowed THEN now() ELSE w.window_changed_at END,
-    paused_by = CASE WHEN w.paused_until IS NULL OR w.probe IS NOT DISTINCT FROM p.push_id THEN p.push_id ELSE w.paused_by END,
+    paused_by = CASE WHEN ${IS_NEWS} THEN p.push_id ELSE w.paused_by END,
     probe = nullif(w.probe, p.push_id),
     pause_reason = p.reason
 FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::boolean[], $5::float8[], $6::float8[], $7::float8[], $8::float8[],
