@@ -96,8 +96,8 @@ describe('a send that breaks the contract', () => {
     ],
     [
       'overrides that cannot be stored',
-      { to, content, overrides: { fcm: { a: ['\0'] } } },
-      ['$.overrides.fcm'],
+      { to, content, overrides: { fcm: { a: ['\0'], 'b\0': { c: '\ud800' } } } },
+      ['$.overrides.fcm.a[0]', "$.overrides.fcm['b\0']", "$.overrides.fcm['b\0'].c"],
     ],
     [
       'overrides that are too deep',
@@ -297,11 +297,12 @@ describe('a request that breaks the contract in several places', () => {
         '$.schedule.sendAt',
         '$.overrides.fcm.topic',
       ]);
-      // Of a part that breaks the schema itself, its own faults alone.
+      // Field by field, where a part breaks the schema itself.
       const broken = { content: { title: '{{', body: 5 }, badge: -1 };
       expect(contexts(await client.post(path, { to, ...broken }))).toEqual([
         '$.content.body',
         '$.badge',
+        '$.content.title',
       ]);
     },
   );

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { ErrorBody, SendAccepted } from '@app/contract';
 import { startGateway, storeCredential } from './gateway.js';
 import type { Client, Gateway } from './gateway.js';
@@ -24,6 +26,16 @@ const body = (token = 't', more: object = {}) => ({
 const send = (key: string, sent: unknown = body(), who = client) =>
   who.post('/v1/PushNotifications', sent, { headers: { 'Idempotency-Key': key } });
 
+async function query(text: string, values: unknown[]) {
+  const db = new pg.Client({ connectionString: gateway.database.ownerUrl });
+  await db.connect();
+  try {
+    return await db.query(text, values);
+  } finally {
+    await db.end();
+  }
+}
+
 const operations = async () =>
   (await client.get('Operations', { query: { pageSize: '1000' } })).body.operations.length;
 
@@ -33,13 +45,9 @@ describe('Idempotency-Key', () => {
     expect([first.status, first.headers.get('idempotent-replayed')]).toEqual([202, null]);
     SendAccepted.parse(first.body);
     const before = await operations();
-    // Another order of fields and defaults spelled out: the same request.
-    const same = {
-      content: { body: 'B' },
-      priority: 'HIGH',
-      to: [{ provider: 'FCM', token: 't' }],
-    };
-    for (const sent of [body(), same]) {
+    // The same JSON with its fields in another order, and with spaces.
+    const same = { content: { body: 'B' }, to: [{ provider: 'FCM', token: 't' }] };
+    for (const sent of [body(), same, JSON.stringify(same, null, 2)]) {
       const again = await send('a key, with spaces', sent);
       expect([again.status, again.headers.get('idempotent-replayed')]).toEqual([202, 'true']);
       expect(again.body).toEqual(first.body);
@@ -48,9 +56,24 @@ describe('Idempotency-Key', () => {
     expect(await operations()).toBe(before);
   });
 
+  it('goes by the body as it came: no default of ours is part of it', async () => {
+    const sendAt = new Date(Date.now() + 3_600_000).toISOString();
+    await send('as it came', { ...body(), schedule: { sendAt: [sendAt] } });
+    const { rows } = await query('SELECT fingerprint FROM idempotency_keys WHERE key = $1', [
+      'as it came',
+    ]);
+    const asItCame =
+      `{"content":{"body":"B"},"schedule":{"sendAt":["${sendAt}"]},` +
+      '"to":[{"provider":"FCM","token":"t"}]}';
+    const hash = createHash('sha256').update(`POST PushNotifications\n${asItCame}`).digest();
+    expect(rows).toEqual([{ fingerprint: hash }]);
+  });
+
   it('of another body → 422, in the contract’s form', async () => {
     await send('reused');
-    for (const other of [body('u'), body('t', { ttlSeconds: 5 })]) {
+    // A default that is spelled out is another body: what a release makes of it is not its caller's word.
+    const others = [body('u'), body('t', { ttlSeconds: 5 }), body('t', { priority: 'HIGH' })];
+    for (const other of others) {
       const refused = await send('reused', other);
       expect(refused.status).toBe(422);
       expect(ErrorBody.parse(refused.body)).toMatchObject({ code: 20422, status: 422 });

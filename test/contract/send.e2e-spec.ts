@@ -78,18 +78,28 @@ describe('POST /v1/PushNotifications', () => {
     expect(two.body.content).toEqual({ title: 'Hi there', body: 'B', data: { k: '' } });
   });
 
-  it('keeps priority and sound, and takes a data-only push', async () => {
+  it('keeps priority and sound', async () => {
+    const sent = await client.post('/v1/PushNotifications', {
+      to: recipients(1),
+      content: { body: 'B' },
+      priority: 'LOW',
+      sound: 'ding',
+    });
+    const [push] = await pushesOf(sent.body.operationId);
+    expect(push).toMatchObject({ priority: 'LOW', sound: 'ding' });
+  });
+
+  it('takes a data-only push', async () => {
     const sent = await client.post('/v1/PushNotifications', {
       to: recipients(1),
       content: { data: { id: '5', constructor: 'kept' } },
       priority: 'LOW',
-      sound: 'ding',
       ttlSeconds: 0,
       collapseKey: 'é'.repeat(32),
     });
     expect(sent.status).toBe(202);
     const [push] = await pushesOf(sent.body.operationId);
-    expect(push).toMatchObject({ priority: 'LOW', sound: 'ding', scheduledFor: null, attempts: 0 });
+    expect(push).toMatchObject({ priority: 'LOW', sound: null, scheduledFor: null, attempts: 0 });
     const { body } = await client.get(push!.id);
     expect(body.content).toEqual({ data: { id: '5', constructor: 'kept' } });
   });

@@ -1,6 +1,6 @@
 import type { DynamicModule } from '@nestjs/common';
 import { Global, Module } from '@nestjs/common';
-import { APP_FILTER } from '@nestjs/core';
+import { APP_FILTER, APP_INTERCEPTOR } from '@nestjs/core';
 import {
   AccountRepository,
   ApiKeyRepository,
@@ -26,6 +26,7 @@ import { CommandsModule } from './commands/commands.module.js';
 import { CredentialChecks } from './credentials/credential-checks.js';
 import { CredentialsModule } from './credentials/credentials.module.js';
 import { DeviceRegistrationsModule } from './device-registrations/device-registrations.module.js';
+import { AllFaultsInterceptor } from './errors/all-faults.interceptor.js';
 import { ErrorFilter } from './errors/error.filter.js';
 import { HealthModule } from './health/health.module.js';
 import { requestLogging } from './http/logging.js';
@@ -96,7 +97,11 @@ export class AppModule {
         PushNotificationsModule,
         HealthModule,
       ],
-      providers: [...shared, { provide: APP_FILTER, useClass: ErrorFilter }],
+      providers: [
+        ...shared,
+        { provide: APP_FILTER, useClass: ErrorFilter },
+        { provide: APP_INTERCEPTOR, useClass: AllFaultsInterceptor },
+      ],
       exports: shared.map(({ provide }) => provide),
     };
   }

@@ -8,7 +8,6 @@ import { registerAuthentication } from './auth/authentication.js';
 import { Authenticator } from './auth/authenticator.js';
 import { serveDocs } from './docs/docs-page.js';
 import { openApiOf } from './docs/openapi.js';
-import { AllFaultsInterceptor } from './errors/all-faults.interceptor.js';
 import { ContractPipe } from './errors/contract.pipe.js';
 import { quietNestLogger } from './http/logging.js';
 import { measureRequests } from './http/request-metrics.js';
@@ -29,7 +28,6 @@ export async function createApp(
   registerRateLimits(fastify, app.get(RateLimits));
   measureRequests(fastify, parts.metrics);
   app.useGlobalPipes(new ContractPipe());
-  app.useGlobalInterceptors(new AllFaultsInterceptor());
   serveDocs(fastify, openApiOf(app));
   await app.init();
   return app;

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { AppName, idText } from './ids.js';
 import { Timestamp, formatInstant } from './instants.js';
 import { Pagination, booleanFilter, creation, datesInOrder, paging } from './list.js';
+import { EVEN_WHEN_BROKEN } from './text.js';
 
 export const App = z
   .strictObject({
@@ -34,7 +35,7 @@ export const AppQuery = z
     ...creation,
     ...paging,
   })
-  .superRefine(datesInOrder);
+  .superRefine(datesInOrder, EVEN_WHEN_BROKEN);
 export type AppQuery = z.output<typeof AppQuery>;
 
 /** The resource of an App. */

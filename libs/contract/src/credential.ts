@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { AppName, idText } from './ids.js';
 import { Timestamp, formatInstant } from './instants.js';
 import { Pagination, booleanFilter, creation, datesInOrder, paging } from './list.js';
+import { EVEN_WHEN_BROKEN } from './text.js';
 
 /** Whether the secret inside is any good is decided by the provider's own checks. */
 const secret = (description: string) => z.string().min(1).meta({ description });
@@ -62,6 +63,16 @@ export const CredentialCreate = z
   .meta({ id: 'CredentialCreate' });
 export type CredentialCreate = z.output<typeof CredentialCreate>;
 
+/** What can be said of a credential whose type is none. */
+export const CredentialOfNoType = z.strictObject({
+  credentialType: z.unknown().optional(),
+  content: z.custom<object>(
+    (value) => typeof value === 'object' && value !== null,
+    'Invalid input: expected an object.',
+  ),
+  ...common,
+});
+
 /** The new secret of a credential; which of them fits is decided by the credential's type. */
 export const CredentialRotation = z
   .union([FcmContent, ApnTokenContent, ApnCertificateContent, ApnPkcs12Content])
@@ -116,7 +127,7 @@ export const CredentialQuery = z
     ...creation,
     ...paging,
   })
-  .superRefine(datesInOrder);
+  .superRefine(datesInOrder, EVEN_WHEN_BROKEN);
 export type CredentialQuery = z.output<typeof CredentialQuery>;
 
 /** The resource of a credential: never the secret. */

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { AppName, id, idText } from './ids.js';
 import { Pagination, paging } from './list.js';
 import { DeviceToken } from './recipient.js';
+import { EVEN_WHEN_BROKEN } from './text.js';
 
 const Device = z
   .strictObject({ token: DeviceToken, provider: z.enum(PROVIDERS) })
@@ -60,7 +61,7 @@ export const DeviceRegistrationQuery = z
     if (userId === undefined && pageToken === undefined) {
       ctx.addIssue({ code: 'custom', message: 'userId is required.', path: ['userId'] });
     }
-  });
+  }, EVEN_WHEN_BROKEN);
 export type DeviceRegistrationQuery = z.output<typeof DeviceRegistrationQuery>;
 
 /** @param locationOf absolute URL of a path below `/v1/PushNotifications`. */

@@ -60,15 +60,13 @@ export function booleanFilter(description: string) {
     .meta({ type: 'boolean', enum: undefined, description });
 }
 
-/** `endDate` before `startDate` is a fault. */
+/** `endDate` before `startDate` is a fault. To be called with `EVEN_WHEN_BROKEN`. */
 export function datesInOrder(
-  query: { startDate?: Date | undefined; endDate?: Date | undefined },
+  { startDate, endDate }: { startDate?: unknown; endDate?: unknown },
   ctx: z.core.$RefinementCtx,
 ): void {
-  if (query.startDate !== undefined && query.endDate !== undefined) {
-    if (query.endDate < query.startDate) {
-      ctx.addIssue({ code: 'custom', message: 'endDate is before startDate.', path: ['endDate'] });
-    }
+  if (startDate instanceof Date && endDate instanceof Date && endDate < startDate) {
+    ctx.addIssue({ code: 'custom', message: 'endDate is before startDate.', path: ['endDate'] });
   }
 }
 

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { idText } from './ids.js';
 import { Timestamp, formatInstant } from './instants.js';
 import { Pagination, creation, datesInOrder, paging } from './list.js';
+import { EVEN_WHEN_BROKEN } from './text.js';
 
 const count = z.int().min(0);
 
@@ -43,7 +44,7 @@ export type OperationList = z.output<typeof OperationList>;
 
 export const OperationQuery = z
   .strictObject({ status: z.enum(OPERATION_STATUSES).optional(), ...creation, ...paging })
-  .superRefine(datesInOrder);
+  .superRefine(datesInOrder, EVEN_WHEN_BROKEN);
 export type OperationQuery = z.output<typeof OperationQuery>;
 
 /** The resource of an operation. */

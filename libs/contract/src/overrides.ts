@@ -1,42 +1,62 @@
 import { z } from 'zod';
+import { MAX_FAULTS } from './error-body.js';
 import { isStorable, stringMap } from './text.js';
 
 /** No provider takes more than 5 KB; the rest is room for spelling. */
 const MAX_BYTES = 16_384;
 const MAX_DEPTH = 20;
+export const MAX_HEADERS = 10;
 const MAX_NODES = 2_000;
 
-/** A JSON object of any shape, with bounded work: its first fault ends the look at it. */
+/** A JSON object of any shape, with bounded work: one that is too large is not looked at to its end. */
 function jsonObject(description: string) {
   return z
     .custom<Record<string, unknown>>()
     .superRefine((value, ctx) => {
-      const message = faultOf(value);
-      if (message !== undefined) ctx.addIssue({ code: 'custom', message });
+      for (const { message, path } of faultsOf(value)) {
+        ctx.addIssue({ code: 'custom', message, path });
+      }
     })
     .meta({ type: 'object', additionalProperties: true, description });
 }
 
-function faultOf(value: unknown): string | undefined {
+interface Fault {
+  message: string;
+  path: PropertyKey[];
+}
+
+function faultsOf(value: unknown): Fault[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return 'Invalid input: expected an object.';
+    return [{ message: 'Invalid input: expected an object.', path: [] }];
   }
-  const rest: [unknown, number][] = [[value, 1]];
-  for (let nodes = 1; rest.length > 0; nodes++) {
-    const [node, depth] = rest.pop() as [unknown, number];
-    if (nodes + rest.length > MAX_NODES) return `It holds more than ${MAX_NODES} values.`;
-    if (typeof node === 'string' && !isStorable(node)) return UNSTORABLE;
+  const tooMany = { message: `It holds more than ${MAX_NODES} values.`, path: [] };
+  const faults: Fault[] = [];
+  let isTooDeep = false;
+  const rest: [node: unknown, path: PropertyKey[]][] = [[value, []]];
+  for (let nodes = 1; rest.length > 0 && faults.length < MAX_FAULTS; nodes++) {
+    const [node, path] = rest.pop()!;
+    for (const text of [path.at(-1), node]) {
+      if (typeof text === 'string' && !isStorable(text)) faults.push({ message: UNSTORABLE, path });
+    }
     if (typeof node !== 'object' || node === null) continue;
-    if (depth > MAX_DEPTH) return `It is nested deeper than ${MAX_DEPTH}.`;
-    const children = Array.isArray(node) ? node.length : Object.keys(node).length;
-    if (children > MAX_NODES) return `It holds more than ${MAX_NODES} values.`;
-    if (!Array.isArray(node) && !Object.keys(node).every(isStorable)) return UNSTORABLE;
-    for (const child of Object.values(node)) rest.push([child, depth + 1]);
+    if (path.length >= MAX_DEPTH) {
+      isTooDeep = true;
+      continue;
+    }
+    const entries = Object.entries(node);
+    if (nodes + rest.length + entries.length > MAX_NODES) return [...faults, tooMany];
+    // The last one pushed is the next one looked at: so faults come in the order of the text.
+    for (const [key, child] of entries.reverse()) {
+      rest.push([child, [...path, Array.isArray(node) ? Number(key) : key]]);
+    }
   }
-  // Small enough by now to be written out.
-  return Buffer.byteLength(JSON.stringify(value)) > MAX_BYTES
-    ? `It is larger than ${MAX_BYTES} bytes.`
-    : undefined;
+  if (faults.length >= MAX_FAULTS) return faults;
+  if (isTooDeep) faults.push({ message: `It is nested deeper than ${MAX_DEPTH}.`, path: [] });
+  // Small and flat enough by now to be written out.
+  else if (Buffer.byteLength(JSON.stringify(value)) > MAX_BYTES) {
+    faults.push({ message: `It is larger than ${MAX_BYTES} bytes.`, path: [] });
+  }
+  return faults;
 }
 
 const UNSTORABLE = 'A text in it holds a NUL or half of a surrogate pair.';
@@ -49,7 +69,7 @@ export const Overrides = z
     apn: z
       .strictObject({
         headers: stringMap({
-          maxEntries: 10,
+          maxEntries: MAX_HEADERS,
           maxBytes: 4_096,
           valueFault: (value) =>
             /^[\x21-\x7e]+( [\x21-\x7e]+)*$/.test(value)

@@ -11,6 +11,7 @@ import { Pagination, creation, datesInOrder, paging } from './list.js';
 import { TokenRecipient } from './recipient.js';
 import { TagsFilter } from './tags.js';
 import { Timeline, toTimeline } from './timeline.js';
+import { EVEN_WHEN_BROKEN } from './text.js';
 
 const credentialId = idText('credential').optional();
 
@@ -76,7 +77,7 @@ export const PushNotificationQuery = z
     ...creation,
     ...paging,
   })
-  .superRefine(datesInOrder);
+  .superRefine(datesInOrder, EVEN_WHEN_BROKEN);
 export type PushNotificationQuery = z.output<typeof PushNotificationQuery>;
 
 /** The resource of a push, as lists hold it. */

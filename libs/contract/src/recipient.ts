@@ -2,7 +2,7 @@ import { PROVIDERS } from '@app/domain';
 import { z } from 'zod';
 import { MAX_FAULTS } from './error-body.js';
 import { idText } from './ids.js';
-import { isStorable, stringMap } from './text.js';
+import { isStorable, isText, stringMap } from './text.js';
 
 export const MAX_RECIPIENTS = 10_000;
 
@@ -74,8 +74,4 @@ function isPlainlyWrong(item: unknown): boolean {
   if (typeof map === 'object' && map !== null && !Object.values(map).every(isText)) return true;
   if (userId !== undefined) return typeof userId !== 'string';
   return typeof token !== 'string' || (provider !== 'FCM' && provider !== 'APN');
-}
-
-function isText(value: unknown): boolean {
-  return typeof value === 'string' && isStorable(value);
 }

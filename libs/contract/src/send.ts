@@ -5,7 +5,7 @@ import { Overrides } from './overrides.js';
 import { Recipients } from './recipient.js';
 import { Schedule } from './schedule.js';
 import { Tags } from './tags.js';
-import { byteLength, stringMap, text } from './text.js';
+import { EVEN_WHEN_BROKEN, byteLength, isText, stringMap, text, textsOf } from './text.js';
 
 /** More entries than this fit no provider's 4,096 bytes. */
 const MAX_DATA_ENTRIES = 4_096;
@@ -32,16 +32,17 @@ export const Content = z
       .optional()
       .meta({ format: 'uri', description: 'A picture that the device fetches; https.' }),
   })
-  .superRefine(({ title, body, data }, ctx) => {
-    // Also called for content that has faults already: `data` may be anything then.
-    const size = typeof data === 'object' && data !== null ? JSON.stringify(data).length : 0;
-    if (byteLength(`${title ?? ''}${body ?? ''}`) + size > MAX_CONTENT_BYTES) {
+  .superRefine((content, ctx) => {
+    if (contentBytes(content) > MAX_CONTENT_BYTES) {
       ctx.addIssue({
         code: 'custom',
         message: `The content is larger than ${MAX_CONTENT_BYTES} bytes; no provider takes more than 4,096 rendered.`,
       });
     }
-    const hasData = typeof data === 'object' && data !== null && Object.keys(data).length > 0;
+    const { body, data } = content;
+    // Data that is no object has a fault of its own.
+    const hasData =
+      data !== undefined && (typeof data !== 'object' || Object.keys(data ?? {}).length > 0);
     if (body === undefined && !hasData) {
       ctx.addIssue({
         code: 'custom',
@@ -49,18 +50,46 @@ export const Content = z
         path: ['body'],
       });
     }
-  })
+  }, EVEN_WHEN_BROKEN)
   .meta({
     id: 'Content',
     examples: [{ title: 'Hello {{name}}', body: 'Your order {{order}} is on its way.' }],
   });
+
+/** Of the templates and what surrounds those of `data`; what is no text or no object counts nothing. */
+function contentBytes(content: Partial<Record<'title' | 'body' | 'data', unknown>>): number {
+  const { title, body, data } = content;
+  const texts = [title, body].filter((one) => typeof one === 'string');
+  if (typeof data === 'object' && data !== null) texts.push(JSON.stringify(data));
+  return texts.reduce((sum, one) => sum + byteLength(one), 0);
+}
+
+/**
+ * The templates in a content of any shape, for what is to be said of them although something else is wrong: those
+ * that are text. None of a content that is larger than one may be: parsing it would cost too much.
+ */
+export function templatesOf(content: unknown): Partial<z.output<typeof Content>> {
+  if (
+    typeof content !== 'object' ||
+    content === null ||
+    contentBytes(content) > MAX_CONTENT_BYTES
+  ) {
+    return {};
+  }
+  const { title, body, data } = content as Record<string, unknown>;
+  return {
+    ...(isText(title) ? { title } : {}),
+    ...(isText(body) ? { body } : {}),
+    ...(data === undefined ? {} : { data: textsOf(data, MAX_DATA_ENTRIES) }),
+  };
+}
 
 function isHttps(url: string): boolean {
   return URL.canParse(url) && new URL(url).protocol === 'https:';
 }
 
 /** FCM's reserved words, and `aps`, which is Apple's. */
-function reservedKey(key: string): string | undefined {
+export function reservedKey(key: string): string | undefined {
   return /^(from$|message_type$|google|gcm|aps)/.test(key)
     ? 'This key is reserved by the providers.'
     : undefined;
@@ -77,7 +106,7 @@ export const From = z
     if (named === (appName !== undefined)) {
       ctx.addIssue({ code: 'custom', message: 'Give either fcm and/or apn, or appName.' });
     }
-  })
+  }, EVEN_WHEN_BROKEN)
   .meta({
     id: 'From',
     description:

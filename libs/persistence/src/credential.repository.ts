@@ -22,7 +22,7 @@ import type {
 } from './ports.js';
 import type { SecretBox } from './secret-box.js';
 
-/** An opened credential, for the worker's eyes only. */
+/** An opened credential: for a provider, and for checks of what is to be sent to one. */
 export interface OpenedCredential {
   id: Uuid;
   version: number;
@@ -274,7 +274,7 @@ export class CredentialRepository {
   }
 
   /**
-   * Opens the secret, for delivery.
+   * Opens the secret.
    *
    * @returns null when the credential was deleted.
    * @throws Error when it does not open (key ring, altered record).

@@ -24,12 +24,14 @@ import { ApiErrors } from '../errors/api-errors.js';
 import { accepted } from '../http/accepted.js';
 import { notFound } from '../http/id-from-path.js';
 import { PublicUrl } from '../http/public-url.js';
-import { listing } from '../lists/listing.js';
+import { AlsoTellsOfToken, listing } from '../lists/listing.js';
 import { PageTokens } from '../lists/page-tokens.js';
 
 const SECRET_BYTES = 32;
 
 /** All of it needs `manage`: who may only look has no business with the keys of others. */
+const LIST = 'apiKeys';
+
 @ApiTags('API keys')
 @Controller('v1/ApiKeys')
 export class ApiKeysController {
@@ -70,6 +72,7 @@ export class ApiKeysController {
 
   @Get()
   @NeedsScope('manage')
+  @AlsoTellsOfToken(LIST, ApiKeyQuery)
   @ApiOperation({ operationId: 'listApiKeys', summary: 'API keys, newest first' })
   @ApiResponse({ status: 200, description: 'A page.', standardSchema: ApiKeyList })
   @ApiErrors(400)
@@ -77,7 +80,7 @@ export class ApiKeysController {
     @AccountId() accountId: Uuid,
     @Query({ schema: ApiKeyQuery }) query: ApiKeyQuery,
   ): Promise<ApiKeyList> {
-    const { page, paginate } = listing(this.pageTokens, accountId, 'apiKeys', query);
+    const { page, paginate } = listing(this.pageTokens, accountId, LIST, query);
     const found = await this.apiKeys.list(accountId, page);
     return { apiKeys: found.items.map(toApiKey), pagination: paginate(found) };
   }

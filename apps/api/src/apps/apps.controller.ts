@@ -18,8 +18,10 @@ import { ApiErrors } from '../errors/api-errors.js';
 import { accepted } from '../http/accepted.js';
 import { appNameFromPath, notFound } from '../http/id-from-path.js';
 import { PublicUrl } from '../http/public-url.js';
-import { listing } from '../lists/listing.js';
+import { AlsoTellsOfToken, listing } from '../lists/listing.js';
 import { PageTokens } from '../lists/page-tokens.js';
+
+const LIST = 'apps';
 
 @ApiTags('Apps')
 @Controller('v1/PushNotifications/Apps')
@@ -32,6 +34,7 @@ export class AppsController {
 
   @Get()
   @NeedsScope('read')
+  @AlsoTellsOfToken(LIST, AppQuery)
   @ApiOperation({
     operationId: 'listApps',
     summary: 'Apps, newest first',
@@ -43,7 +46,7 @@ export class AppsController {
     @AccountId() accountId: Uuid,
     @Query({ schema: AppQuery }) query: AppQuery,
   ): Promise<AppList> {
-    const { filter, page, paginate } = listing(this.pageTokens, accountId, 'apps', query);
+    const { filter, page, paginate } = listing(this.pageTokens, accountId, LIST, query);
     const found = await this.apps.list(accountId, filter, page);
     return { apps: found.items.map(toApp), pagination: paginate(found) };
   }

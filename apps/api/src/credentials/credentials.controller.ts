@@ -11,7 +11,7 @@ import {
   ResourceAccepted,
   toCredential,
 } from '@app/contract';
-import { formatId } from '@app/domain';
+import { formatId, parseId } from '@app/domain';
 import type { Uuid } from '@app/domain';
 import { CredentialRepository, DispatchSignal } from '@app/persistence';
 import {
@@ -31,14 +31,18 @@ import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { AccountId } from '../auth/authentication.js';
 import { NeedsScope } from '../auth/needs-scope.js';
+import { AlsoTells } from '../errors/all-faults.interceptor.js';
+import type { BrokenRequest, Provided } from '../errors/all-faults.interceptor.js';
 import { ApiErrors } from '../errors/api-errors.js';
 import { accepted } from '../http/accepted.js';
 import { idFromPath, notFound } from '../http/id-from-path.js';
 import { PublicUrl } from '../http/public-url.js';
-import { listing } from '../lists/listing.js';
+import { AlsoTellsOfToken, listing } from '../lists/listing.js';
 import { PageTokens } from '../lists/page-tokens.js';
-import { checkContent } from './check-content.js';
+import { checkContent, refuseContent, refuseNewCredential } from './check-content.js';
 import { CredentialChecks } from './credential-checks.js';
+
+const LIST = 'credentials';
 
 @ApiTags('Credentials')
 @Controller('v1/PushNotifications/Credentials')
@@ -54,6 +58,7 @@ export class CredentialsController {
   @Post()
   @HttpCode(202)
   @NeedsScope('manage')
+  @AlsoTells(refuseNewCredential)
   @ApiOperation({
     operationId: 'createCredential',
     summary: 'Store a provider credential',
@@ -75,6 +80,7 @@ export class CredentialsController {
 
   @Get()
   @NeedsScope('read')
+  @AlsoTellsOfToken(LIST, CredentialQuery)
   @ApiOperation({ operationId: 'listCredentials', summary: 'Credentials, newest first' })
   @ApiResponse({ status: 200, description: 'A page.', standardSchema: CredentialList })
   @ApiErrors(400)
@@ -82,7 +88,7 @@ export class CredentialsController {
     @AccountId() accountId: Uuid,
     @Query({ schema: CredentialQuery }) query: CredentialQuery,
   ): Promise<CredentialList> {
-    const { filter, page, paginate } = listing(this.pageTokens, accountId, 'credentials', query);
+    const { filter, page, paginate } = listing(this.pageTokens, accountId, LIST, query);
     const found = await this.credentials.list(accountId, filter, page);
     return { credentials: found.items.map(toCredential), pagination: paginate(found) };
   }
@@ -125,6 +131,7 @@ export class CredentialsController {
   @Put(':credentialId/Content')
   @HttpCode(202)
   @NeedsScope('manage')
+  @AlsoTells(refuseRotation)
   @ApiOperation({
     operationId: 'rotateCredential',
     summary: 'Replace its secret in place',
@@ -202,4 +209,12 @@ export class CredentialsController {
     const resourceId = formatId('credential', id);
     return accepted(reply, resourceId, this.publicUrl.of(`Credentials/${resourceId}`));
   }
+}
+
+/** Which content fits is known by the credential, if there is one. */
+async function refuseRotation(request: BrokenRequest, of: Provided): Promise<void> {
+  const { accountId, body, params, named } = request;
+  const id = parseId('credential', params['credentialId'] ?? '');
+  const found = id === null ? null : await of(CredentialRepository).find(accountId, id);
+  if (found !== null) refuseContent(found.credentialType, body, '$', named);
 }

@@ -20,8 +20,10 @@ import { ApiErrors } from '../errors/api-errors.js';
 import { accepted } from '../http/accepted.js';
 import { idFromPath, notFound } from '../http/id-from-path.js';
 import { PublicUrl } from '../http/public-url.js';
-import { listing } from '../lists/listing.js';
+import { AlsoTellsOfToken, listing } from '../lists/listing.js';
 import { PageTokens } from '../lists/page-tokens.js';
+
+const LIST = 'deviceRegistrations';
 
 @ApiTags('Device registrations')
 @Controller('v1/PushNotifications/DeviceRegistrations')
@@ -55,6 +57,7 @@ export class DeviceRegistrationsController {
 
   @Get()
   @NeedsScope('read')
+  @AlsoTellsOfToken(LIST, DeviceRegistrationQuery)
   @ApiOperation({
     operationId: 'listDeviceRegistrations',
     summary: "A user's registrations, newest first",
@@ -65,8 +68,7 @@ export class DeviceRegistrationsController {
     @AccountId() accountId: Uuid,
     @Query({ schema: DeviceRegistrationQuery }) query: DeviceRegistrationQuery,
   ): Promise<DeviceRegistrationList> {
-    const list = 'deviceRegistrations';
-    const { filter, page, paginate } = listing(this.pageTokens, accountId, list, query);
+    const { filter, page, paginate } = listing(this.pageTokens, accountId, LIST, query);
     const { userId = notFound(), appName } = filter;
     const found = await this.devices.list(accountId, { userId, appName }, page);
     return {

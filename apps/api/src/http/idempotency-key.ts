@@ -46,8 +46,13 @@ export function TakesIdempotencyKey(): MethodDecorator {
 }
 
 /**
- * What tells a repetition from another request: method, path and the validated body, whatever the
- * order of its fields.
+ * What tells a repetition from another request: method, path and the body.
+ *
+ * The body as it came, not as the schema made it: a release that adds a field with a default would else call a
+ * repeat of yesterday's request another one. Of its JSON the values count, not the bytes: a caller that makes its
+ * request anew may have its fields in another order.
+ *
+ * @param body of JSON's types only, and nested no deeper than a schema takes.
  */
 export function onceOf(
   key: string | undefined,
@@ -60,13 +65,20 @@ export function onceOf(
   return { key, fingerprint: hash.digest() };
 }
 
-/** JSON with the fields of every object in order. */
+/** JSON with the fields of every object in order. Ten thousand recipients take about as long as to parse them. */
 function canonical(body: unknown): string {
-  return JSON.stringify(body, (_, value: unknown) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)))
-      : value,
-  );
+  return JSON.stringify(sorted(body));
+}
+
+function sorted(value: unknown): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(sorted);
+  // Fastify's parser refuses `__proto__`, so that no key can become a prototype here.
+  const copy: Record<string, unknown> = {};
+  for (const key of Object.keys(value).sort()) {
+    copy[key] = sorted((value as Record<string, unknown>)[key]);
+  }
+  return copy;
 }
 
 export function markReplayed(reply: FastifyReply, replayed: boolean): void {

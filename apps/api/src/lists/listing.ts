@@ -3,7 +3,11 @@ import type { Pagination } from '@app/contract';
 import { InvalidRequest } from '@app/domain';
 import type { Fault, Uuid } from '@app/domain';
 import type { Page, PageRequest } from '@app/persistence';
-import type { PagePlace, PageTokens } from './page-tokens.js';
+import type { z } from 'zod';
+import { AlsoTells } from '../errors/all-faults.interceptor.js';
+import type { BrokenRequest } from '../errors/all-faults.interceptor.js';
+import { PageTokens } from './page-tokens.js';
+import type { PagePlace } from './page-tokens.js';
 
 type FilterValue = string | boolean | Date | undefined;
 
@@ -53,6 +57,26 @@ export function listing<F extends object>(
       self: tokens.seal(accountId, here),
     }),
   };
+}
+
+/**
+ * For the handler of a list: a query that breaks its schema hears of its page token too.
+ *
+ * @param list its name, or how it comes of the request's path.
+ */
+export function AlsoTellsOfToken(
+  list: string | ((params: BrokenRequest['params']) => string),
+  schema: z.ZodObject,
+): MethodDecorator {
+  return AlsoTells(({ accountId, query, params, named }, of) => {
+    const given = Object.entries((query ?? {}) as Record<string, unknown>);
+    const good = given.flatMap(([name, value]) => {
+      const parsed = named.has(`$.${name}`) ? undefined : schema.shape[name]?.safeParse(value);
+      return parsed?.success === true ? [[name, parsed.data] as const] : [];
+    });
+    const name = typeof list === 'string' ? list : list(params);
+    listing(of(PageTokens), accountId, name, Object.fromEntries(good) as ListQuery);
+  });
 }
 
 function otherFilters(given: Record<string, string>, sealed: Record<string, string>): Fault[] {

@@ -8,8 +8,11 @@ import { AccountId } from '../auth/authentication.js';
 import { NeedsScope } from '../auth/needs-scope.js';
 import { ApiErrors } from '../errors/api-errors.js';
 import { idFromPath } from '../http/id-from-path.js';
-import { listing } from '../lists/listing.js';
+import { AlsoTellsOfToken, listing } from '../lists/listing.js';
 import { PageTokens } from '../lists/page-tokens.js';
+
+/** A token is good for this operation's list only. */
+const errorsOf = (operationId: string) => `errors of ${operationId}`;
 
 @ApiTags('Operations')
 @Controller('v1/PushNotifications/Operations')
@@ -21,6 +24,7 @@ export class OperationErrorsController {
 
   @Get(':operationId/Errors')
   @NeedsScope('read')
+  @AlsoTellsOfToken(({ operationId }) => errorsOf(operationId ?? ''), OperationErrorQuery)
   @ApiOperation({
     operationId: 'listOperationErrors',
     summary: 'Recipients that got nothing, and why',
@@ -34,8 +38,7 @@ export class OperationErrorsController {
     @Query({ schema: OperationErrorQuery }) query: OperationErrorQuery,
   ): Promise<OperationErrorList> {
     const id = idFromPath('operation', operationId);
-    // A token is good for this operation's list only.
-    const list = `errors of ${formatId('operation', id)}`;
+    const list = errorsOf(formatId('operation', id));
     const { page, paginate } = listing(this.pageTokens, accountId, list, query);
     const found = await this.errors.list(accountId, id, page);
     return { errors: found.items.map(toOperationError), pagination: paginate(found) };

@@ -7,8 +7,10 @@ import { AccountId } from '../auth/authentication.js';
 import { NeedsScope } from '../auth/needs-scope.js';
 import { ApiErrors } from '../errors/api-errors.js';
 import { idFromPath, notFound } from '../http/id-from-path.js';
-import { listing } from '../lists/listing.js';
+import { AlsoTellsOfToken, listing } from '../lists/listing.js';
 import { PageTokens } from '../lists/page-tokens.js';
+
+const LIST = 'operations';
 
 @ApiTags('Operations')
 @Controller('v1/PushNotifications/Operations')
@@ -20,6 +22,7 @@ export class OperationsController {
 
   @Get()
   @NeedsScope('read')
+  @AlsoTellsOfToken(LIST, OperationQuery)
   @ApiOperation({ operationId: 'listOperations', summary: 'Operations, newest first' })
   @ApiResponse({ status: 200, description: 'A page.', standardSchema: OperationList })
   @ApiErrors(400)
@@ -27,7 +30,7 @@ export class OperationsController {
     @AccountId() accountId: Uuid,
     @Query({ schema: OperationQuery }) query: OperationQuery,
   ): Promise<OperationList> {
-    const { filter, page, paginate } = listing(this.pageTokens, accountId, 'operations', query);
+    const { filter, page, paginate } = listing(this.pageTokens, accountId, LIST, query);
     const found = await this.operations.list(accountId, filter, page);
     return { operations: found.items.map(toOperation), pagination: paginate(found) };
   }

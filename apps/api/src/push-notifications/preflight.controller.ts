@@ -8,7 +8,7 @@ import { AlsoTells } from '../errors/all-faults.interceptor.js';
 import { ApiErrors } from '../errors/api-errors.js';
 import { RateLimits } from '../rate-limits/rate-limits.js';
 import { PreflightService } from './preflight.service.js';
-import { sendFaultsOfPart } from './send-rules.js';
+import { SendCheck } from './send-check.js';
 
 @ApiTags('Push notifications')
 @Controller('v1/PushNotifications/Preflight')
@@ -21,7 +21,7 @@ export class PreflightController {
   @Post()
   @HttpCode(200)
   @NeedsScope('send')
-  @AlsoTells(sendFaultsOfPart)
+  @AlsoTells(({ accountId, body }, of) => of(SendCheck).refuse(accountId, body))
   @ApiOperation({
     operationId: 'preflight',
     summary: 'What a send would do; sends and stores nothing',

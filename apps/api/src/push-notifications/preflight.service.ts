@@ -1,7 +1,6 @@
 import type { Preflight, PreflightRecipient, Recipient, Send } from '@app/contract';
-import { FAILURES, InvalidRequest, PROVIDERS, newId, parseId, tooManyPushes } from '@app/domain';
+import { FAILURES, InvalidRequest, PROVIDERS, newId, parseId } from '@app/domain';
 import type { FailureName, Fault, ProviderKind, Uuid } from '@app/domain';
-import { DeviceRepository, countPushes } from '@app/persistence';
 import { FCM_PAYLOAD_LIMIT, apnsPayloadSize, fcmPayloadSize } from '@app/providers/checks';
 import type { Message } from '@app/providers/checks';
 import { RenderError, compileContent } from '@app/templating';
@@ -26,10 +25,7 @@ type PreflightError = PreflightRecipient['errors'][number];
 /** Says what a send would do, recipient by recipient, and does nothing. */
 @Injectable()
 export class PreflightService {
-  constructor(
-    private readonly resolver: SendResolver,
-    private readonly devices: DeviceRepository,
-  ) {}
+  constructor(private readonly resolver: SendResolver) {}
 
   /** @throws Unavailable */
   async check(accountId: Uuid, send: Send): Promise<Preflight> {
@@ -48,22 +44,17 @@ export class PreflightService {
   /** As a send would expand them now; nothing is known of them while it has no App. */
   private async users(
     accountId: Uuid,
-    { users, pushes, appName, credentials }: Resolved,
-  ): Promise<{ providersOf: ProvidersOf; faults: Fault[] }> {
-    if (users.length === 0 || appName === null) {
-      return { providersOf: (to) => ('userId' in to ? null : [to.provider]), faults: [] };
-    }
-    const userIds = users.map(({ id }) => id);
-    const providers = PROVIDERS.filter((provider) => credentials[provider] !== undefined);
-    const counts = await this.devices.count({ accountId, appName, providers, userIds });
-    const fault = tooManyPushes(pushes.length + countPushes(userIds, counts));
+    resolved: Resolved,
+  ): Promise<{ providersOf: ProvidersOf; faults: readonly Fault[] }> {
+    const { counts, faults } = await this.resolver.expand(accountId, resolved);
     return {
+      faults,
       providersOf: (to) => {
         if (!('userId' in to)) return [to.provider];
+        if (counts === null) return null;
         const devices = counts.get(parseId('user', to.userId) ?? '') ?? {};
         return PROVIDERS.filter((provider) => devices[provider] !== undefined);
       },
-      faults: fault === undefined ? [] : [fault],
     };
   }
 
@@ -105,7 +96,7 @@ function checkRecipient(
   if (send.tags !== undefined) {
     const rendered = renderTagsFor(send.tags, variables, now);
     if ('tags' in rendered) checked.tags = rendered.tags;
-    else errors.push(brokenRule({ message: rendered.message, context }));
+    else errors.push(...rendered.messages.map((message) => brokenRule({ message, context })));
   }
   try {
     checked.content = { ...template.render(variables, now), ...imageOf(send) };

@@ -12,9 +12,9 @@ import {
 import { formatId } from '@app/domain';
 import type { Uuid } from '@app/domain';
 import { PushNotificationRepository } from '@app/persistence';
-import { Body, Controller, Get, HttpCode, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query, Req, Res } from '@nestjs/common';
 import { ApiOperation, ApiResponse, ApiTags } from '@nestjs/swagger';
-import type { FastifyReply } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AccountId, FromCaller } from '../auth/authentication.js';
 import type { Caller } from '../auth/authenticator.js';
 import { NeedsScope } from '../auth/needs-scope.js';
@@ -28,12 +28,14 @@ import {
   onceOf,
 } from '../http/idempotency-key.js';
 import { PublicUrl } from '../http/public-url.js';
-import { listing } from '../lists/listing.js';
+import { AlsoTellsOfToken, listing } from '../lists/listing.js';
 import { PageTokens } from '../lists/page-tokens.js';
 import { RateLimits } from '../rate-limits/rate-limits.js';
-import { sendFaultsOfPart } from './send-rules.js';
+import { SendCheck } from './send-check.js';
 import { SendService } from './send.service.js';
 import { renderContent } from './templates.js';
+
+const LIST = 'pushes';
 
 @ApiTags('Push notifications')
 @Controller('v1/PushNotifications')
@@ -50,7 +52,7 @@ export class PushNotificationsController {
   @HttpCode(202)
   @NeedsScope('send')
   @TakesIdempotencyKey()
-  @AlsoTells(sendFaultsOfPart)
+  @AlsoTells(({ accountId, body }, of) => of(SendCheck).refuse(accountId, body))
   @ApiOperation({
     operationId: 'sendPushNotifications',
     summary: 'Send to up to 10,000 recipients',
@@ -63,9 +65,10 @@ export class PushNotificationsController {
     @Body({ schema: Send }) body: Send,
     @Query({ schema: NoQuery }) _query: NoQuery,
     @IdempotencyKey() key: string | undefined,
+    @Req() request: FastifyRequest,
     @Res({ passthrough: true }) reply: FastifyReply,
   ): Promise<SendAccepted> {
-    const once = onceOf(key, 'POST', 'PushNotifications', body);
+    const once = onceOf(key, 'POST', 'PushNotifications', request.body);
     const { id, replayed } = await this.sending.accept(caller.accountId, body, once, (recipients) =>
       this.rateLimits.chargeRecipients(caller, recipients),
     );
@@ -78,6 +81,7 @@ export class PushNotificationsController {
 
   @Get()
   @NeedsScope('read')
+  @AlsoTellsOfToken(LIST, PushNotificationQuery)
   @ApiOperation({ operationId: 'listPushNotifications', summary: 'Pushes, newest first' })
   @ApiResponse({ status: 200, description: 'A page.', standardSchema: PushNotificationList })
   @ApiErrors(400)
@@ -85,7 +89,7 @@ export class PushNotificationsController {
     @AccountId() accountId: Uuid,
     @Query({ schema: PushNotificationQuery }) query: PushNotificationQuery,
   ): Promise<PushNotificationList> {
-    const { filter, page, paginate } = listing(this.pageTokens, accountId, 'pushes', query);
+    const { filter, page, paginate } = listing(this.pageTokens, accountId, LIST, query);
     const { tags, errorCode, user: userId, ...others } = filter;
     const found = await this.pushNotifications.list(
       accountId,

@@ -8,11 +8,12 @@ import type { RenderBudget } from './render-budget.js';
 /**
  * Renders the tags with each recipient's variables; they must parse. Stops at the hundredth fault.
  *
+ * @param to with gaps where there is nobody to render for.
  * @returns one for each of `to`, or what is wrong.
  */
 export async function renderTags(
   tags: Tags,
-  to: readonly Recipient[],
+  to: readonly (Recipient | undefined)[],
   now: Date,
   budget: RenderBudget,
 ): Promise<{ each: Tags[] } | { faults: Fault[] }> {
@@ -23,9 +24,11 @@ export async function renderTags(
       faults.push({ message: 'The tags take too long to render.', context: '$.tags' });
       break;
     }
+    if (recipient === undefined) continue;
     const rendered = await budget.spend(() => renderTagsFor(tags, recipient.variables ?? {}, now));
-    if ('message' in rendered) {
-      faults.push({ message: rendered.message, context: jsonPath(['to', at]) });
+    if ('messages' in rendered) {
+      const context = jsonPath(['to', at]);
+      faults.push(...rendered.messages.map((message) => ({ message, context })));
       if (faults.length >= MAX_FAULTS) break;
     } else {
       each.push(rendered.tags);
@@ -34,23 +37,24 @@ export async function renderTags(
   return faults.length > 0 ? { faults } : { each };
 }
 
-/** @returns the tags, or the first fault in a sentence. */
+/** @returns the tags, or a sentence for each that does not render. */
 export function renderTagsFor(
   tags: Tags,
   variables: Record<string, string>,
   now: Date,
-): { tags: Tags } | { message: string } {
+): { tags: Tags } | { messages: string[] } {
   const rendered: Tags = {};
+  const messages: string[] = [];
   for (const [key, source] of Object.entries(tags)) {
     try {
       const value = compile(source).render(variables, now);
       const fault = tagValueFault(value);
-      if (fault !== undefined) return { message: `The tag ${key} does not render: ${fault}` };
-      rendered[key] = value;
+      if (fault === undefined) rendered[key] = value;
+      else messages.push(`The tag ${key} does not render: ${fault}`);
     } catch (error) {
       if (!(error instanceof RenderError)) throw error;
-      return { message: `The tag ${key} does not render: ${error.message}.` };
+      messages.push(`The tag ${key} does not render: ${error.message}.`);
     }
   }
-  return { tags: rendered };
+  return messages.length > 0 ? { messages } : { tags: rendered };
 }

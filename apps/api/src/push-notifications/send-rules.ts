@@ -1,35 +1,34 @@
-import { MAX_SCHEDULE_DAYS, Send } from '@app/contract';
+import { MAX_SCHEDULE_DAYS, reservedKey } from '@app/contract';
 import type { Fault } from '@app/domain';
-import { forbiddenApnsOverride, forbiddenFcmOverride } from '@app/providers/checks';
-import type { Message } from '@app/providers/checks';
+import { forbiddenApnsHeaders, forbiddenFcmOverrides } from '@app/providers/checks';
 import { jsonPath } from '../errors/json-path.js';
+import type { SendParts } from './send-parts.js';
 import { templateFaults } from './templates.js';
 
-/** The parts of a send that have rules beyond the schema. */
-type RuledParts = Partial<Pick<Send, 'content' | 'tags' | 'schedule' | 'overrides'>>;
-
-/** What a send that keeps the schema may still break, and that no look at the database is needed for. */
-export function sendFaults({ content, tags, schedule, overrides }: RuledParts, now: Date): Fault[] {
+/** What a send may break beyond its schema, and that no look at the database is needed for. */
+export function sendFaults(send: SendParts, now: Date): Fault[] {
   return [
-    ...templateFaults(content ?? {}, tags),
-    ...scheduleFaults(schedule?.sendAt, now),
-    ...overrideFaults(overrides),
+    ...templateFaults(send.content, send.tags),
+    ...unseenFaults(send),
+    ...scheduleFaults(send.schedule?.sendAt, now),
+    ...fcmOverrideFaults(send.overrides?.fcm),
+    ...apnOverrideFaults(send.overrides?.apn),
   ];
 }
 
-/** The same of a body that breaks the schema: of those parts that keep it. */
-export function sendFaultsOfPart(body: unknown): Fault[] {
-  if (typeof body !== 'object' || body === null) return [];
-  const { content, tags, schedule, overrides } = body as Record<keyof RuledParts, unknown>;
-  const { shape } = Send;
-  return sendFaults(
-    {
-      content: shape.content.safeParse(content).data,
-      tags: shape.tags.safeParse(tags).data,
-      schedule: shape.schedule.safeParse(schedule).data,
-      overrides: shape.overrides.safeParse(overrides).data,
-    },
-    new Date(),
+/** A data-only push wakes the app and shows nothing: what cannot take effect is refused, not dropped. */
+function unseenFaults({ content, sound, badge }: SendParts): Fault[] {
+  const { title, body, data, imageUrl } = content;
+  if (title !== undefined || body !== undefined || data === undefined) return [];
+  const given = [
+    [imageUrl, '$.content.imageUrl'],
+    [sound, '$.sound'],
+    [badge, '$.badge'],
+  ] as const;
+  return given.flatMap(([value, context]) =>
+    value === undefined || value === null
+      ? []
+      : [{ message: 'A push of data alone shows nothing: give a title or a body too.', context }],
   );
 }
 
@@ -43,27 +42,50 @@ function scheduleFaults(sendAt: Date | undefined, now: Date): Fault[] {
     : [];
 }
 
-const NEUTRAL = { id: '', priority: 'HIGH', sound: null, immediate: false } as const;
-const BUNDLE_ID = 'a.bundle.id';
+/** Where FCM takes pairs for the app: each replaces or joins those of `content.data`. */
+const DATA = [['data'], ['android', 'data'], ['webpush', 'data']] as const;
 
-/** The providers' adapters know what may not be overridden; they are asked field by field. */
-function overrideFaults(overrides: Message['overrides']): Fault[] {
-  const faults: Fault[] = [];
-  for (const [field, value] of Object.entries(overrides?.fcm ?? {})) {
-    if (forbiddenFcmOverride({ ...NEUTRAL, overrides: { fcm: { [field]: value } } })) {
-      const context = jsonPath(['overrides', 'fcm', field]);
-      faults.push({ message: 'It says where the push goes and may not be overridden.', context });
-    }
-  }
-  for (const [name, value] of Object.entries(overrides?.apn?.headers ?? {})) {
-    const context = jsonPath(['overrides', 'apn', 'headers', name]);
-    const headers = { [name]: name === 'apns-topic' ? BUNDLE_ID : value };
-    if (forbiddenApnsOverride({ ...NEUTRAL, overrides: { apn: { headers } } }, BUNDLE_ID)) {
-      faults.push({ message: 'This APNs header is unknown or may not be overridden.', context });
-    } else if (name === 'apns-topic' && !/^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/.test(value)) {
-      // Which bundle id the credential has is known to the worker only; it refuses any other.
-      faults.push({ message: 'Expected the bundle id with the suffix of a push type.', context });
-    }
+function fcmOverrideFaults(fcm: Record<string, unknown> = {}): Fault[] {
+  const message = 'It says where the push goes and may not be overridden.';
+  const faults = forbiddenFcmOverrides(fcm).map((field) => ({
+    message,
+    context: jsonPath(['overrides', 'fcm', field]),
+  }));
+  for (const path of DATA) {
+    const data = path.reduce<unknown>((at, key) => (isObject(at) ? at[key] : undefined), fcm);
+    if (data !== undefined) faults.push(...dataFaults(data, ['overrides', 'fcm', ...path]));
   }
   return faults;
+}
+
+function dataFaults(data: unknown, path: string[]): Fault[] {
+  if (!isObject(data)) return [{ message: 'Expected an object.', context: jsonPath(path) }];
+  return Object.entries(data).flatMap(([key, value]) => {
+    const context = jsonPath([...path, key]);
+    const messages = [
+      reservedKey(key),
+      typeof value === 'string' ? undefined : 'Expected a string.',
+    ];
+    return messages.flatMap((message) => (message === undefined ? [] : [{ message, context }]));
+  });
+}
+
+/** Which bundle id the credential has is looked at where the credential is: in SendResolver. */
+function apnOverrideFaults({
+  headers,
+  payload,
+}: NonNullable<NonNullable<SendParts['overrides']>['apn']> = {}): Fault[] {
+  const faults = forbiddenApnsHeaders(headers).map((name) => ({
+    message: 'This APNs header is unknown or may not be overridden.',
+    context: jsonPath(['overrides', 'apn', 'headers', name]),
+  }));
+  const { aps } = payload ?? {};
+  if (aps !== undefined && !isObject(aps)) {
+    faults.push({ message: 'Expected an object.', context: '$.overrides.apn.payload.aps' });
+  }
+  return faults;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

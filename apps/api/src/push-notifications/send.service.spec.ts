@@ -4,11 +4,13 @@ import { InvalidRequest, KeyReused, Unavailable, newId, parseId } from '@app/dom
 import type { Credential } from '@app/domain';
 import type {
   CredentialRepository,
+  DeviceRepository,
   DispatchSignal,
   Done,
   NewOperation,
   OperationRepository,
 } from '@app/persistence';
+import { SendCheck } from './send-check.js';
 import { SendResolver } from './send-resolver.js';
 import { SendService } from './send.service.js';
 
@@ -32,7 +34,9 @@ function build(
   } as unknown as OperationRepository;
   const credentials = { select: async () => [credential] } as unknown as CredentialRepository;
   const signal = { notify: () => void events.push('notify') } as DispatchSignal;
-  return { events, service: new SendService(new SendResolver(credentials), operations, signal) };
+  const devices = { count: async () => new Map() } as unknown as DeviceRepository;
+  const check = new SendCheck(new SendResolver(credentials, devices));
+  return { events, service: new SendService(check, operations, signal) };
 }
 
 const send = (body: object) =>

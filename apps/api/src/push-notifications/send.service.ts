@@ -1,23 +1,16 @@
-import { MAX_FAULTS, isTemplate } from '@app/contract';
 import type { Send } from '@app/contract';
 import { InvalidRequest } from '@app/domain';
-import type { Fault, OperationSettings, Tags, Uuid } from '@app/domain';
+import type { OperationSettings, Uuid } from '@app/domain';
 import { DispatchSignal, OperationRepository } from '@app/persistence';
 import type { Done, Once } from '@app/persistence';
 import { Injectable } from '@nestjs/common';
-import { RenderBudget } from './render-budget.js';
-import { renderTags } from './render-tags.js';
-import { SendResolver } from './send-resolver.js';
-import { sendFaults } from './send-rules.js';
-
-/** For the tags of one send. */
-const MAX_RENDER_MS = 5_000;
+import { SendCheck } from './send-check.js';
 
 /** Steps 1 to 3 of the straight line: resolve, commit, wake. */
 @Injectable()
 export class SendService {
   constructor(
-    private readonly resolver: SendResolver,
+    private readonly checks: SendCheck,
     private readonly operations: OperationRepository,
     private readonly dispatchers: DispatchSignal,
   ) {}
@@ -40,13 +33,8 @@ export class SendService {
     const before = once === undefined ? null : await this.operations.findDone(accountId, once);
     if (before !== null) return before;
 
-    const now = new Date();
-    const scheduledFor = send.schedule?.sendAt ?? null;
-    const faults = sendFaults(send, now);
-    const tags = faults.length > 0 ? {} : await tagsOf(send, scheduledFor ?? now);
-    const resolved = await this.resolver.resolve(accountId, send, tags.each);
-    faults.push(...resolved.faults, ...(tags.faults ?? []));
-    if (faults.length > 0) throw new InvalidRequest(faults.slice(0, MAX_FAULTS));
+    const { resolved, faults } = await this.checks.check(accountId, send, new Date());
+    if (faults.length > 0) throw new InvalidRequest(faults);
 
     const { pushes, users, appName, credentials } = resolved;
     if (appName === null) throw new Error('A send without an App has a fault.');
@@ -55,7 +43,7 @@ export class SendService {
       accountId,
       {
         settings: settingsOf(send),
-        scheduledFor,
+        scheduledFor: send.schedule?.sendAt ?? null,
         recipients: send.to.length,
         tags: send.tags ?? null,
         pushes,
@@ -69,12 +57,6 @@ export class SendService {
     this.dispatchers.notify();
     return done;
   }
-}
-
-/** Tags without a template are the same for all and need no rendering. */
-async function tagsOf(send: Send, now: Date): Promise<{ each?: Tags[]; faults?: Fault[] }> {
-  if (send.tags === undefined || !Object.values(send.tags).some(isTemplate)) return {};
-  return renderTags(send.tags, send.to, now, new RenderBudget(MAX_RENDER_MS));
 }
 
 export function settingsOf(send: Send): OperationSettings {

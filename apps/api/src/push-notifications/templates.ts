@@ -3,6 +3,16 @@ import type { Content, Fault, Tags } from '@app/domain';
 import { RenderError, TemplateError, compile, compileContent } from '@app/templating';
 import { jsonPath } from '../errors/json-path.js';
 
+export function parses(source: string): boolean {
+  try {
+    compile(source);
+    return true;
+  } catch (error) {
+    if (error instanceof TemplateError) return false;
+    throw error;
+  }
+}
+
 /** The templates of a send that do not parse, each with its place and position. */
 export function templateFaults(content: Content, tags: Tags = {}): Fault[] {
   const faults: Fault[] = [];

@@ -19,8 +19,10 @@ import { ApiErrors } from '../errors/api-errors.js';
 import { accepted } from '../http/accepted.js';
 import { idFromPath, notFound } from '../http/id-from-path.js';
 import { PublicUrl } from '../http/public-url.js';
-import { listing } from '../lists/listing.js';
+import { AlsoTellsOfToken, listing } from '../lists/listing.js';
 import { PageTokens } from '../lists/page-tokens.js';
+
+const LIST = 'users';
 
 @ApiTags('Users')
 @Controller('v1/PushNotifications/Users')
@@ -33,6 +35,7 @@ export class UsersController {
 
   @Get()
   @NeedsScope('read')
+  @AlsoTellsOfToken(LIST, UserQuery)
   @ApiOperation({
     operationId: 'listUsers',
     summary: 'Users, newest first',
@@ -44,7 +47,7 @@ export class UsersController {
     @AccountId() accountId: Uuid,
     @Query({ schema: UserQuery }) query: UserQuery,
   ): Promise<UserList> {
-    const { page, paginate } = listing(this.pageTokens, accountId, 'users', query);
+    const { page, paginate } = listing(this.pageTokens, accountId, LIST, query);
     const found = await this.users.list(accountId, page);
     return { users: found.items.map(toUser), pagination: paginate(found) };
   }

@@ -41,6 +41,11 @@ export function parseApnCredential(
   return checked === undefined || faults.list.length > 0 ? { faults: faults.list } : checked;
 }
 
+/** @param secret what was sealed of a credential. @returns its bundle id; undefined when it is none of APNs. */
+export function apnTopicOf(secret: unknown): string | undefined {
+  return isObject(secret) && typeof secret['topic'] === 'string' ? secret['topic'] : undefined;
+}
+
 /** SHA-256 of the public half of a private key, hex. */
 export function keyFingerprint(key: KeyObject): string {
   return sha256(createPublicKey(key).export({ type: 'spki', format: 'der' }));

@@ -5,7 +5,7 @@ import {
   APNS_PAYLOAD_LIMIT,
   apnsPayloadSize,
   apnsRequest,
-  forbiddenApnsOverride,
+  forbiddenApnsHeaders,
   overridesTopic,
 } from './payload.js';
 
@@ -121,21 +121,24 @@ describe('apnsRequest', () => {
   });
 });
 
-describe('forbiddenApnsOverride', () => {
-  it.each(['authorization', 'apns-id', ':path', 'host', 'APNS-PRIORITY'])('names %s', (name) => {
-    expect(forbiddenApnsOverride(withOverrides({ headers: { [name]: 'x' } }), TOPIC)).toBe(name);
+describe('forbiddenApnsHeaders', () => {
+  it('names each header that is ours or unknown', () => {
+    const names = ['authorization', 'apns-id', ':path', 'host', 'APNS-PRIORITY'];
+    const headers = Object.fromEntries(names.map((name) => [name, 'x']));
+    expect(forbiddenApnsHeaders({ ...headers, 'apns-priority': '5' }, TOPIC)).toEqual(names);
+    expect(forbiddenApnsHeaders(undefined, TOPIC)).toEqual([]);
   });
 
   it.each(['com.other.app', `${TOPIC}x`, `${TOPIC}.unknown`])('names the topic %s', (topic) => {
-    const message = withOverrides({ headers: { 'apns-topic': topic } });
-    expect(forbiddenApnsOverride(message, TOPIC)).toBe('apns-topic');
+    const headers = { 'apns-topic': topic };
+    expect(forbiddenApnsHeaders(headers, TOPIC)).toEqual(['apns-topic']);
+    expect(forbiddenApnsHeaders(headers)).toEqual([]);
   });
 
   it('lets the credential’s topic with a type’s suffix pass', () => {
     const headers = { 'apns-topic': `${TOPIC}.voip`, 'apns-push-type': 'voip' };
-    const message = withOverrides({ headers });
-    expect(forbiddenApnsOverride(message, TOPIC)).toBeUndefined();
-    expect(overridesTopic(message)).toBe(true);
+    expect(forbiddenApnsHeaders(headers, TOPIC)).toEqual([]);
+    expect(overridesTopic(withOverrides({ headers }))).toBe(true);
     expect(overridesTopic(push())).toBe(false);
   });
 });

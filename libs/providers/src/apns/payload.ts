@@ -69,17 +69,19 @@ export function apnsRequest(message: Message, topic: string): ApnsRequest {
 }
 
 /**
- * The override that a message may not have, or undefined: a header other than Apple's own, a topic
- * beyond the credential's.
+ * The headers that no message may override: others than Apple's own, and a topic beyond the credential's.
+ *
+ * @param topic the bundle id of the credential; left out: not known, any topic may pass.
  */
-export function forbiddenApnsOverride(message: ApnsContent, topic: string): string | undefined {
-  const headers = message.overrides?.apn?.headers;
-  if (headers === undefined) return undefined;
-  for (const [name, value] of Object.entries(headers)) {
-    if (!OVERRIDABLE.has(name)) return name;
-    if (name === 'apns-topic' && !isTopicOf(value, topic)) return name;
-  }
-  return undefined;
+export function forbiddenApnsHeaders(
+  headers: Readonly<Record<string, string>> = {},
+  topic?: string,
+): string[] {
+  return Object.entries(headers).flatMap(([name, value]) => {
+    if (!OVERRIDABLE.has(name)) return [name];
+    const isForeign = name === 'apns-topic' && topic !== undefined && !isTopicOf(value, topic);
+    return isForeign ? [name] : [];
+  });
 }
 
 /** Bytes of the payload and what is allowed for its type, overrides included. */

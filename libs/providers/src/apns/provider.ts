@@ -20,7 +20,7 @@ import type {
 } from '../port.js';
 import type { Transport, VendorLimits } from '../transport.js';
 import { apnsOutcome } from './outcomes.js';
-import { apnsRequest, forbiddenApnsOverride, overridesTopic } from './payload.js';
+import { apnsRequest, forbiddenApnsHeaders, overridesTopic } from './payload.js';
 import type { ApnsRequest } from './payload.js';
 import { ProviderToken, TOKEN_UNAVAILABLE } from './provider-token.js';
 
@@ -63,7 +63,7 @@ export class ApnsProvider implements Provider<ApnCredential> {
     deadlineMs = this.options.requestTimeoutMs,
   ): Promise<Outcome> {
     const { topic } = credential.content;
-    const override = forbiddenApnsOverride(message, topic);
+    const [override] = forbiddenApnsHeaders(message.overrides?.apn?.headers, topic);
     if (override !== undefined) {
       const text = `overrides.apn.headers may not set ${JSON.stringify(override)} so`;
       return Promise.resolve({ kind: 'payload', reason: 'override', message: text });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { UNSAFE_KEYS, dataPush, push } from '../../test/push.js';
-import { FCM_PAYLOAD_LIMIT, fcmMessage, fcmPayloadSize, forbiddenFcmOverride } from './payload.js';
+import { FCM_PAYLOAD_LIMIT, fcmMessage, fcmPayloadSize, forbiddenFcmOverrides } from './payload.js';
 
 const now = new Date('2026-04-20T14:22:00Z');
 const id = push().id;
@@ -100,14 +100,16 @@ describe('fcmMessage', () => {
   });
 });
 
-describe('forbiddenFcmOverride', () => {
-  it.each(['token', 'topic', 'condition', 'fid'])('names %s', (field) => {
-    expect(forbiddenFcmOverride(push({ overrides: { fcm: { [field]: 'x' } } }))).toBe(field);
+describe('forbiddenFcmOverrides', () => {
+  it('names each field that says where the message goes', () => {
+    const fields = ['token', 'topic', 'condition', 'fid'];
+    const overrides = Object.fromEntries(fields.map((field) => [field, 'x']));
+    expect(forbiddenFcmOverrides({ ...overrides, android: {} })).toEqual(fields);
   });
 
   it('lets everything else pass', () => {
-    expect(forbiddenFcmOverride(push({ overrides: { fcm: { android: {} } } }))).toBeUndefined();
-    expect(forbiddenFcmOverride(push())).toBeUndefined();
+    expect(forbiddenFcmOverrides({ android: {}, data: { from: 'x' } })).toEqual([]);
+    expect(forbiddenFcmOverrides(undefined)).toEqual([]);
   });
 });
 

@@ -110,10 +110,9 @@ export function fcmMessage(message: Message, now: Date): FcmMessage {
   return overridden(built, message);
 }
 
-/** The override that says where the message should go instead, or undefined. */
-export function forbiddenFcmOverride(message: FcmContent): string | undefined {
-  const overrides = message.overrides?.fcm;
-  return overrides && TARGETS.find((field) => Object.hasOwn(overrides, field));
+/** The overrides that say where the message should go instead. */
+export function forbiddenFcmOverrides(overrides: JsonObject | undefined): string[] {
+  return overrides === undefined ? [] : TARGETS.filter((field) => Object.hasOwn(overrides, field));
 }
 
 /** Bytes that count against `FCM_PAYLOAD_LIMIT`, overrides included. */

@@ -10,7 +10,7 @@ import type { Transport, VendorLimits } from '../transport.js';
 import { AccessTokens } from './access-tokens.js';
 import { DryRun } from './dry-run.js';
 import { fcmOutcome } from './outcomes.js';
-import { FCM_PAYLOAD_LIMIT, fcmMessage, fcmPayloadSize, forbiddenFcmOverride } from './payload.js';
+import { FCM_PAYLOAD_LIMIT, fcmMessage, fcmPayloadSize, forbiddenFcmOverrides } from './payload.js';
 import { tokenEndpoint } from './token-endpoint.js';
 
 const LIMITS: VendorLimits = {
@@ -40,7 +40,7 @@ export class FcmProvider implements Provider<FcmCredential> {
     message: Message,
     deadlineMs = this.options.requestTimeoutMs,
   ): Promise<Outcome> {
-    const target = forbiddenFcmOverride(message);
+    const [target] = forbiddenFcmOverrides(message.overrides?.fcm);
     if (target !== undefined) {
       const text = `overrides.fcm may not set ${target}`;
       return Promise.resolve({ kind: 'payload', reason: 'override', message: text });
