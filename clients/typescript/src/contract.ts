@@ -287,7 +287,7 @@ export interface Send {
   from?: From | undefined;
   /** Default: HIGH. */
   priority?: 'HIGH' | 'LOW' | undefined;
-  /** Name of the sound, null for none. */
+  /** Name of the sound, null for none. Not in a push of data alone. */
   sound?: string | null | undefined;
   schedule?: Schedule | undefined;
   /** At most 10. Keys (≤ 128) and values (≤ 256 characters) consist of A-Z a-z 0-9 . _ ~ -; values are Liquid templates. */
@@ -296,7 +296,7 @@ export interface Send {
   ttlSeconds?: number | undefined;
   /** Replaces an earlier push on the device. At most 64 bytes. What is not visible ASCII, spaces only inside, is given to APNs as its SHA-256 in hex: a header carries no other text. */
   collapseKey?: string | undefined;
-  /** APNs badge, Android's notification count. */
+  /** APNs badge, Android's notification count. Not in a push of data alone. */
   badge?: number | undefined;
   overrides?: Overrides | undefined;
 }
@@ -304,11 +304,11 @@ export interface Send {
 export interface Content {
   /** Liquid template. */
   title?: string | undefined;
-  /** Liquid template. May be left out when `data` is given. */
+  /** Liquid template. May be left out when `data` is given: without a title too, the push shows nothing. */
   body?: string | undefined;
   /** Key and value pairs for the app; values are Liquid templates. Keys may not be `from` or `message_type`, nor start with `google`, `gcm` or `aps`. */
   data?: Record<string, string> | undefined;
-  /** A picture that the device fetches; https. */
+  /** A picture that the device fetches; https. Not in a push of data alone. */
   imageUrl?: string | undefined;
 }
 
@@ -329,11 +329,11 @@ export interface Schedule {
 
 /** Merged last into what the provider gets. */
 export interface Overrides {
-  /** Merged into the FCM `message`. May not set `token`, `topic`, `condition` or `fid`. */
+  /** Merged into the FCM `message`. May not set `token`, `topic`, `condition` or `fid`; in `data`, also of `android` and `webpush`, go the keys of `content.data`. */
   fcm?: Record<string, unknown> | undefined;
   apn?:
     | {
-        /** `apns-push-type`, `apns-priority`, `apns-expiration`, `apns-collapse-id`, and `apns-topic` with a push type's suffix. */
+        /** `apns-push-type`, `apns-priority`, `apns-expiration`, `apns-collapse-id`, and `apns-topic`: the credential's bundle id, alone or with a push type's suffix. */
         headers?: Record<string, string> | undefined;
         /** Merged into `aps`. */
         aps?: Record<string, unknown> | undefined;

@@ -2,12 +2,13 @@ import { SCOPES, formatApiKeyId } from '@app/domain';
 import type { ApiKey as DomainApiKey } from '@app/domain';
 import { z } from 'zod';
 import { Timestamp, formatInstant } from './instants.js';
+import { LIMITS } from './limits.js';
 import { Pagination, paging } from './list.js';
 import { text } from './text.js';
 
 const name = text()
   .min(1)
-  .max(128)
+  .max(LIMITS.apiKeyNameCharacters.max)
   .meta({ description: 'For people.', examples: ['shop backend'] });
 
 const scopes = z

@@ -1,6 +1,7 @@
 import { ID_PREFIX, parseId } from '@app/domain';
 import type { IdKind, Uuid } from '@app/domain';
 import { z } from 'zod';
+import { LIMITS } from './limits.js';
 
 /** Crockford's alphabet, lower case; the first character holds only three bits. */
 const SUFFIX = '[0-7][0-9a-hjkmnp-tv-z]{25}';
@@ -29,5 +30,8 @@ export function id(kind: IdKind) {
 
 export const AppName = z
   .string()
-  .regex(/^[a-z0-9_]{1,64}$/, 'An App name has 1 to 64 characters out of a-z, 0-9 and _.')
+  .regex(
+    new RegExp(`^[a-z0-9_]{1,${LIMITS.appNameCharacters.max}}$`),
+    `An App name has 1 to ${LIMITS.appNameCharacters.max} characters out of a-z, 0-9 and _.`,
+  )
   .meta({ description: 'Name of an App.', examples: ['shop'] });

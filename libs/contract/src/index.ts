@@ -5,6 +5,7 @@ export * from './device-registration.js';
 export * from './error-body.js';
 export { AppName } from './ids.js';
 export { formatInstant, parseSpan } from './instants.js';
+export * from './limits.js';
 export * from './list.js';
 export * from './operation-errors.js';
 export * from './operation.js';

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { parseSpan } from './instants.js';
+import { LIMITS } from './limits.js';
 
-export const MAX_PAGE_SIZE = 1_000;
+export const MAX_PAGE_SIZE = LIMITS.pageSize.max;
 export const DEFAULT_PAGE_SIZE = 50;
 
 /** Query parameters of every list. */

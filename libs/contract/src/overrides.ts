@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { MAX_FAULTS } from './error-body.js';
+import { LIMITS } from './limits.js';
 import { isStorable, stringMap } from './text.js';
 
-/** No provider takes more than 5 KB; the rest is room for spelling. */
-const MAX_BYTES = 16_384;
-const MAX_DEPTH = 20;
-export const MAX_HEADERS = 10;
-const MAX_NODES = 2_000;
+const MAX_BYTES = LIMITS.overrideBytes.max;
+const MAX_DEPTH = LIMITS.overrideDepth.max;
+export const MAX_HEADERS = LIMITS.apnHeaders.max;
+const MAX_NODES = LIMITS.overrideValues.max;
 
 /** A JSON object of any shape, with bounded work: one that is too large is not looked at to its end. */
 function jsonObject(description: string) {
@@ -64,20 +64,20 @@ const UNSTORABLE = 'A text in it holds a NUL or half of a surrogate pair.';
 export const Overrides = z
   .strictObject({
     fcm: jsonObject(
-      'Merged into the FCM `message`. May not set `token`, `topic`, `condition` or `fid`.',
+      'Merged into the FCM `message`. May not set `token`, `topic`, `condition` or `fid`; in `data`, also of `android` and `webpush`, go the keys of `content.data`.',
     ).optional(),
     apn: z
       .strictObject({
         headers: stringMap({
           maxEntries: MAX_HEADERS,
-          maxBytes: 4_096,
+          maxBytes: LIMITS.apnHeaderBytes.max,
           valueFault: (value) =>
             /^[\x21-\x7e]+( [\x21-\x7e]+)*$/.test(value)
               ? undefined
               : 'A header has visible ASCII characters only.',
           description:
-            '`apns-push-type`, `apns-priority`, `apns-expiration`, `apns-collapse-id`, and `apns-topic` with ' +
-            "a push type's suffix.",
+            '`apns-push-type`, `apns-priority`, `apns-expiration`, `apns-collapse-id`, and `apns-topic`: ' +
+            "the credential's bundle id, alone or with a push type's suffix.",
         }).optional(),
         aps: jsonObject('Merged into `aps`.').optional(),
         payload: jsonObject('Merged into the payload beside `aps`.').optional(),

@@ -2,20 +2,21 @@ import { PROVIDERS } from '@app/domain';
 import { z } from 'zod';
 import { MAX_FAULTS } from './error-body.js';
 import { idText } from './ids.js';
+import { LIMITS } from './limits.js';
 import { isStorable, isText, stringMap } from './text.js';
 
-export const MAX_RECIPIENTS = 10_000;
+export const MAX_RECIPIENTS = LIMITS.recipients.max;
 
 const variables = stringMap({
-  maxEntries: 100,
-  maxBytes: 32_768,
+  maxEntries: LIMITS.variables.max,
+  maxBytes: LIMITS.variableBytes.max,
   description: 'Values for the templates, at most 100 and 32 KB a recipient.',
 }).optional();
 
 export const DeviceToken = z
   .string()
   .min(1)
-  .max(4_096)
+  .max(LIMITS.tokenCharacters.max)
   // The providers' business beyond this: never check the form of a token.
   .refine(isStorable, 'The token holds a NUL or half of a surrogate pair.')
   .meta({ description: 'Device token, opaque.' });

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { parseInstant } from './instants.js';
+import { LIMITS } from './limits.js';
 
-export const MAX_SCHEDULE_DAYS = 30;
+export const MAX_SCHEDULE_DAYS = LIMITS.scheduleDays.max;
 
 const FAULT =
   'Expected one date-time such as 2026-04-20T14:22:00Z; without a zone it is taken as UTC.';

@@ -1,36 +1,39 @@
 import { MAX_TTL_SECONDS, PRIORITIES } from '@app/domain';
 import { z } from 'zod';
 import { AppName, id, idText } from './ids.js';
+import { LIMITS } from './limits.js';
 import { Overrides } from './overrides.js';
 import { Recipients } from './recipient.js';
 import { Schedule } from './schedule.js';
 import { Tags } from './tags.js';
 import { EVEN_WHEN_BROKEN, byteLength, isText, stringMap, text, textsOf } from './text.js';
 
-/** More entries than this fit no provider's 4,096 bytes. */
-const MAX_DATA_ENTRIES = 4_096;
-
-/** Templates are longer than what they render to, but not without end: each is parsed at accept. */
-const MAX_CONTENT_BYTES = 65_536;
+const MAX_CONTENT_BYTES = LIMITS.contentBytes.max;
 
 export const Content = z
   .strictObject({
     title: text().optional().meta({ description: 'Liquid template.' }),
     body: text()
       .optional()
-      .meta({ description: 'Liquid template. May be left out when `data` is given.' }),
+      .meta({
+        description:
+          'Liquid template. May be left out when `data` is given: without a title too, the push shows nothing.',
+      }),
     data: stringMap({
-      maxEntries: MAX_DATA_ENTRIES,
+      maxEntries: LIMITS.dataEntries.max,
       keyFault: reservedKey,
       description:
         'Key and value pairs for the app; values are Liquid templates. Keys may not be `from` or ' +
         '`message_type`, nor start with `google`, `gcm` or `aps`.',
     }).optional(),
     imageUrl: text()
-      .max(2_048)
+      .max(LIMITS.imageUrlCharacters.max)
       .refine(isHttps, 'Expected an https URL.')
       .optional()
-      .meta({ format: 'uri', description: 'A picture that the device fetches; https.' }),
+      .meta({
+        format: 'uri',
+        description: 'A picture that the device fetches; https. Not in a push of data alone.',
+      }),
   })
   .superRefine((content, ctx) => {
     if (contentBytes(content) > MAX_CONTENT_BYTES) {
@@ -80,7 +83,7 @@ export function templatesOf(content: unknown): Partial<z.output<typeof Content>>
   return {
     ...(isText(title) ? { title } : {}),
     ...(isText(body) ? { body } : {}),
-    ...(data === undefined ? {} : { data: textsOf(data, MAX_DATA_ENTRIES) }),
+    ...(data === undefined ? {} : { data: textsOf(data, LIMITS.dataEntries.max) }),
   };
 }
 
@@ -121,21 +124,24 @@ export const Send = z
     from: From.optional(),
     priority: z.enum(PRIORITIES).default('HIGH'),
     sound: text()
-      .max(4_096)
+      .max(LIMITS.soundCharacters.max)
       .nullable()
       .default(null)
-      .meta({ description: 'Name of the sound, null for none.' }),
+      .meta({ description: 'Name of the sound, null for none. Not in a push of data alone.' }),
     schedule: Schedule.optional(),
     tags: Tags.optional(),
     ttlSeconds: z
       .int()
       .min(0)
-      .max(MAX_TTL_SECONDS)
+      .max(LIMITS.ttlSeconds.max)
       .default(MAX_TTL_SECONDS)
       .meta({ description: 'The push is worth nothing after this long. 0: exactly one attempt.' }),
     collapseKey: text()
       .min(1)
-      .refine((value) => byteLength(value) <= 64, 'A collapseKey has at most 64 bytes.')
+      .refine(
+        (value) => byteLength(value) <= LIMITS.collapseKeyBytes.max,
+        `A collapseKey has at most ${LIMITS.collapseKeyBytes.max} bytes.`,
+      )
       .optional()
       .meta({
         description:
@@ -145,9 +151,11 @@ export const Send = z
     badge: z
       .int()
       .min(0)
-      .max(2_147_483_647)
+      .max(LIMITS.badge.max)
       .optional()
-      .meta({ description: "APNs badge, Android's notification count." }),
+      .meta({
+        description: "APNs badge, Android's notification count. Not in a push of data alone.",
+      }),
     overrides: Overrides.optional(),
   })
   .meta({

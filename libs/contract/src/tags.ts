@@ -1,11 +1,12 @@
 import { z } from 'zod';
+import { LIMITS } from './limits.js';
 import { stringMap } from './text.js';
 
-export const MAX_TAGS = 10;
-const MAX_KEY = 128;
-const MAX_VALUE = 256;
+export const MAX_TAGS = LIMITS.tags.max;
+const MAX_KEY = LIMITS.tagKeyCharacters.max;
+const MAX_VALUE = LIMITS.tagValueCharacters.max;
 /** Room for a template that renders to a value. */
-const MAX_TEMPLATE = 4_096;
+const MAX_TEMPLATE = LIMITS.tagTemplateCharacters.max;
 const FORM = /^[a-zA-Z0-9._~-]+$/;
 
 /** @returns what is wrong with a tag's value, rendered; undefined when nothing is. */

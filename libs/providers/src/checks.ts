@@ -3,7 +3,12 @@
  * these files opens a connection.
  */
 export { apnTopicOf, parseApnCredential } from './apns/credential.js';
-export { apnsPayloadSize, forbiddenApnsHeaders } from './apns/payload.js';
+export {
+  APNS_PAYLOAD_LIMIT,
+  APNS_VOIP_PAYLOAD_LIMIT,
+  apnsPayloadSize,
+  forbiddenApnsHeaders,
+} from './apns/payload.js';
 export type { CheckedCredential, CredentialCheck, CredentialFault } from './checked-credential.js';
 export { parseFcmCredential } from './fcm/credential.js';
 export { FCM_PAYLOAD_LIMIT, fcmPayloadSize, forbiddenFcmOverrides } from './fcm/payload.js';

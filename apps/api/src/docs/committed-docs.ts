@@ -4,6 +4,7 @@ import { createApp } from '../create-app.js';
 import { QueueAccess } from '../http/queue-access.js';
 import { RateLimits } from '../rate-limits/rate-limits.js';
 import { errorsPage } from './errors-page.js';
+import { limitsPage } from './limits-page.js';
 import { openApiOf } from './openapi.js';
 
 /** The generated files of the repository that come from the api: path from its root → text. */
@@ -33,6 +34,7 @@ export async function committedDocs(): Promise<Record<string, string>> {
     return {
       'openapi.json': `${JSON.stringify(openApiOf(app), null, 2)}\n`,
       'docs/errors.md': errorsPage(),
+      'docs/limits.md': limitsPage(),
     };
   } finally {
     await app.close();

@@ -3,12 +3,12 @@ import type { Once } from '@app/persistence';
 import { applyDecorators, createParamDecorator } from '@nestjs/common';
 import type { ExecutionContext } from '@nestjs/common';
 import { ApiHeader, ApiResponse } from '@nestjs/swagger';
-import { ErrorBody } from '@app/contract';
+import { ErrorBody, LIMITS } from '@app/contract';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { BrokenInput } from '../errors/broken-input.js';
 
 const HEADER = 'Idempotency-Key';
-const MAX_KEY = 255;
+const MAX_KEY = LIMITS.idempotencyKeyCharacters.max;
 
 /** The caller's key, when there is one. A 400 when it has no sane length. */
 export const IdempotencyKey = createParamDecorator(
@@ -34,7 +34,8 @@ export function TakesIdempotencyKey(): MethodDecorator {
       required: false,
       description:
         'Makes a repetition harmless: the same request under the same key gets its first answer again, ' +
-        'with `Idempotent-Replayed: true`. Kept for 24 hours.',
+        'with `Idempotent-Replayed: true`. The same is a body with the same JSON, in whatever order its ' +
+        'fields are. Kept for 24 hours.',
       schema: { type: 'string', minLength: 1, maxLength: MAX_KEY },
     }),
     ApiResponse({

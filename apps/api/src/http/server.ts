@@ -1,19 +1,19 @@
 import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
+import { LIMITS } from '@app/contract';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { answer, answerOf } from '../errors/answer.js';
 import { requestId } from './request-id.js';
 
-const MAX_BODY_BYTES = 10 * 1024 * 1024;
 /** A request must have arrived by then; it keeps slow senders from piling up. */
 const REQUEST_TIMEOUT_MS = 120_000;
 
 /** Fastify as the contract wants it: JSON up to 10 MB, request ids, our own error bodies. */
 export function createAdapter(): FastifyAdapter {
   const adapter = new FastifyAdapter({
-    bodyLimit: MAX_BODY_BYTES,
+    bodyLimit: LIMITS.bodyBytes.max,
     requestTimeout: REQUEST_TIMEOUT_MS,
     genReqId: requestId,
     // A request on a kept-alive connection that comes while we stop is still served.
