@@ -489,8 +489,23 @@ export interface Health {
   checks: Record<string, 'ok' | 'failed'>;
 }
 
-export interface ListOperationsQuery {
-  status?: 'SCHEDULED' | 'PROCESSING' | 'COMPLETED' | 'CANCELED' | undefined;
+export interface ListApiKeysQuery {
+  /** Items a page. */
+  pageSize?: number | undefined;
+  /** `pagination.next` or `pagination.self` of an earlier answer; carries its filters. */
+  pageToken?: string | undefined;
+}
+
+export interface ListPushNotificationsQuery {
+  operationId?: string | undefined;
+  status?: 'SCHEDULED' | 'QUEUED' | 'SENT' | 'FAILED' | 'CANCELED' | undefined;
+  provider?: 'FCM' | 'APN' | undefined;
+  /** All of these tags: `key:value;key:value;`, at most 10. */
+  tags?: string | undefined;
+  /** Sent to this user. */
+  user?: string | undefined;
+  /** `error.code` of failed pushes: 71001 finds dead tokens. */
+  errorCode?: string | undefined;
   /** From this date-time, or from 00:00:00Z of this date. */
   startDate?: string | undefined;
   /** To this date-time, or to the end of this date. */
@@ -501,7 +516,13 @@ export interface ListOperationsQuery {
   pageToken?: string | undefined;
 }
 
-export interface ListOperationErrorsQuery {
+export interface ListAppsQuery {
+  /** Only the default App, or only the others. */
+  isDefault?: boolean | undefined;
+  /** From this date-time, or from 00:00:00Z of this date. */
+  startDate?: string | undefined;
+  /** To this date-time, or to the end of this date. */
+  endDate?: string | undefined;
   /** Items a page. */
   pageSize?: number | undefined;
   /** `pagination.next` or `pagination.self` of an earlier answer; carries its filters. */
@@ -535,13 +556,19 @@ export interface ListDeviceRegistrationsQuery {
   pageToken?: string | undefined;
 }
 
-export interface ListAppsQuery {
-  /** Only the default App, or only the others. */
-  isDefault?: boolean | undefined;
+export interface ListOperationsQuery {
+  status?: 'SCHEDULED' | 'PROCESSING' | 'COMPLETED' | 'CANCELED' | undefined;
   /** From this date-time, or from 00:00:00Z of this date. */
   startDate?: string | undefined;
   /** To this date-time, or to the end of this date. */
   endDate?: string | undefined;
+  /** Items a page. */
+  pageSize?: number | undefined;
+  /** `pagination.next` or `pagination.self` of an earlier answer; carries its filters. */
+  pageToken?: string | undefined;
+}
+
+export interface ListOperationErrorsQuery {
   /** Items a page. */
   pageSize?: number | undefined;
   /** `pagination.next` or `pagination.self` of an earlier answer; carries its filters. */
@@ -549,33 +576,6 @@ export interface ListAppsQuery {
 }
 
 export interface ListUsersQuery {
-  /** Items a page. */
-  pageSize?: number | undefined;
-  /** `pagination.next` or `pagination.self` of an earlier answer; carries its filters. */
-  pageToken?: string | undefined;
-}
-
-export interface ListApiKeysQuery {
-  /** Items a page. */
-  pageSize?: number | undefined;
-  /** `pagination.next` or `pagination.self` of an earlier answer; carries its filters. */
-  pageToken?: string | undefined;
-}
-
-export interface ListPushNotificationsQuery {
-  operationId?: string | undefined;
-  status?: 'SCHEDULED' | 'QUEUED' | 'SENT' | 'FAILED' | 'CANCELED' | undefined;
-  provider?: 'FCM' | 'APN' | undefined;
-  /** All of these tags: `key:value;key:value;`, at most 10. */
-  tags?: string | undefined;
-  /** Sent to this user. */
-  user?: string | undefined;
-  /** `error.code` of failed pushes: 71001 finds dead tokens. */
-  errorCode?: string | undefined;
-  /** From this date-time, or from 00:00:00Z of this date. */
-  startDate?: string | undefined;
-  /** To this date-time, or to the end of this date. */
-  endDate?: string | undefined;
   /** Items a page. */
   pageSize?: number | undefined;
   /** `pagination.next` or `pagination.self` of an earlier answer; carries its filters. */

@@ -22,7 +22,9 @@ const scopes = z
       '`send` hands over pushes, `read` looks at everything, `manage` changes everything else.',
   });
 
-export const ApiKeyCreate = z.strictObject({ name, scopes }).meta({ id: 'ApiKeyCreate' });
+export const ApiKeyCreate = z
+  .strictObject({ name, scopes })
+  .meta({ id: 'ApiKeyCreate', examples: [{ name: 'shop backend', scopes: ['send', 'read'] }] });
 export type ApiKeyCreate = z.output<typeof ApiKeyCreate>;
 
 export const ApiKey = z

@@ -20,7 +20,11 @@ export const Register = z
         'Whose device it is. Left out: whoever has this token in this App already, else a new user.',
     }),
   })
-  .meta({ id: 'Register' });
+  .meta({
+    id: 'Register',
+    // Zod leaves out `examples` of what it transforms.
+    example: { appName: 'shop', token: 'sim.ok.my-phone', provider: 'FCM' },
+  });
 export type Register = z.output<typeof Register>;
 
 const RelatedResource = z

@@ -13,12 +13,10 @@ const MAX_CONTENT_BYTES = LIMITS.contentBytes.max;
 export const Content = z
   .strictObject({
     title: text().optional().meta({ description: 'Liquid template.' }),
-    body: text()
-      .optional()
-      .meta({
-        description:
-          'Liquid template. May be left out when `data` is given: without a title too, the push shows nothing.',
-      }),
+    body: text().optional().meta({
+      description:
+        'Liquid template. May be left out when `data` is given: without a title too, the push shows nothing.',
+    }),
     data: stringMap({
       maxEntries: LIMITS.dataEntries.max,
       keyFault: reservedKey,
@@ -148,14 +146,9 @@ export const Send = z
           'Replaces an earlier push on the device. At most 64 bytes. What is not visible ASCII, spaces only ' +
           'inside, is given to APNs as its SHA-256 in hex: a header carries no other text.',
       }),
-    badge: z
-      .int()
-      .min(0)
-      .max(LIMITS.badge.max)
-      .optional()
-      .meta({
-        description: "APNs badge, Android's notification count. Not in a push of data alone.",
-      }),
+    badge: z.int().min(0).max(LIMITS.badge.max).optional().meta({
+      description: "APNs badge, Android's notification count. Not in a push of data alone.",
+    }),
     overrides: Overrides.optional(),
   })
   .meta({

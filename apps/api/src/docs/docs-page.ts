@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify';
 // Swagger UI comes with @nestjs/swagger: found from there, whichever way it was installed.
 const fromSwagger = createRequire(createRequire(import.meta.url).resolve('@nestjs/swagger'));
 
+// All addresses are relative: a gateway may be published below a path.
 const PAGE = `<!doctype html>
 <html lang="en">
   <head>
@@ -12,18 +13,18 @@ const PAGE = `<!doctype html>
     <meta name="viewport" content="width=device-width, initial-scale=1" />
     <title>Fanfare</title>
     <link rel="icon" href="data:," />
-    <link rel="stylesheet" href="/docs/swagger-ui.css" />
+    <link rel="stylesheet" href="docs/swagger-ui.css" />
   </head>
   <body>
     <div id="swagger-ui"></div>
-    <script src="/docs/swagger-ui-bundle.js"></script>
-    <script src="/docs/start.js"></script>
+    <script src="docs/swagger-ui-bundle.js"></script>
+    <script src="docs/start.js"></script>
   </body>
 </html>
 `;
 
 const START = `SwaggerUIBundle({
-  url: '/openapi.json',
+  url: 'openapi.json',
   dom_id: '#swagger-ui',
   deepLinking: true,
   validatorUrl: null,

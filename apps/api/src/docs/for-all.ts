@@ -1,4 +1,5 @@
 import type { OpenAPIObject } from '@nestjs/swagger';
+import { answer } from '../errors/answer.js';
 
 type PathItem = OpenAPIObject['paths'][string];
 type Operation = NonNullable<PathItem['get']>;
@@ -57,6 +58,7 @@ export function documentWhatGoesForAll(document: OpenAPIObject): OpenAPIObject {
       dropNoBody(operation);
       addFailures(operation, method);
       addHeaders(operation);
+      addExamples(operation);
     }
   }
   return document;
@@ -98,6 +100,18 @@ function addHeaders(operation: Operation): void {
     };
   }
 }
+
+/** What each failure looks like; a 400 is the example of the schema itself. */
+function addExamples(operation: Operation): void {
+  for (const [status, response] of Object.entries(operation.responses)) {
+    if (response === undefined || '$ref' in response || Number(status) <= 400) continue;
+    const content = response.content?.['application/json'];
+    if (JSON.stringify(content?.schema) !== ERROR || content === undefined) continue;
+    content.example = answer(Number(status), response.description).body;
+  }
+}
+
+const ERROR = JSON.stringify({ $ref: '#/components/schemas/Error' });
 
 function headersOf(status: string, operation: Operation): HeaderName[] {
   const names: HeaderName[] = ['X-Request-Id'];

@@ -27,7 +27,7 @@ export function openApiOf(app: INestApplication): OpenAPIObject {
     )
     .setVersion('1')
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')
-    .addServer('/', 'This gateway.')
+    .addServer('.', 'This gateway, wherever this document came from.')
     .addBasicAuth({ type: 'http', scheme: 'basic' }, 'basic')
     .addSecurityRequirements('basic');
   for (const tag of TAGS) builder.addTag(...tag);
@@ -37,7 +37,28 @@ export function openApiOf(app: INestApplication): OpenAPIObject {
     standardSchemaConverter: (schema, { schemaType }) =>
       schema instanceof z.ZodType ? { ...convert(schema, schemaType) } : undefined,
   });
+  document.paths = inReadingOrder(document.paths);
   return documentWhatGoesForAll(document);
+}
+
+const METHODS = ['post', 'get', 'put', 'patch', 'delete'] as const;
+
+/**
+ * The page lists operations as the document has them: what is above what is below it, and what makes something
+ * before what ends it. The router needs another order, that of the controllers.
+ */
+function inReadingOrder(paths: OpenAPIObject['paths']): OpenAPIObject['paths'] {
+  const rank = (path: string) => path.replaceAll('/', ' ').replaceAll('{', '~');
+  const sorted = Object.entries(paths).sort(([a], [b]) => (rank(a) < rank(b) ? -1 : 1));
+  return Object.fromEntries(
+    sorted.map(([path, item]) => {
+      const { post, get, put, patch, delete: remove, ...rest } = item;
+      const operations = { post, get, put, patch, delete: remove };
+      const given = METHODS.filter((method) => operations[method] !== undefined);
+      const ordered = given.map((method) => [method, operations[method]] as const);
+      return [path, { ...Object.fromEntries(ordered), ...rest }];
+    }),
+  );
 }
 
 /** Checks that JSON Schema has no word for are described by their schema's metadata. */
