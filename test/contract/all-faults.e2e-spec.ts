@@ -140,12 +140,13 @@ describe.each(['/v1/PushNotifications', 'Preflight'])('POST %s', (path) => {
       provider: 'FCM',
       variables: { v: ' ' },
     }));
+    const numbers = Array.from({ length: 300_000 }, (_, n) => [`k${n}`, n]);
     const begin = performance.now();
     const answer = await client.post(path, {
       to: bad,
       content: { body: '{{ v }}', data },
       tags: Object.fromEntries([...Array(10).keys()].map((n) => [`t${n}`, '{{ v }}'])),
-      overrides: { fcm: { a: Array(500).fill('\0') } },
+      overrides: { fcm: { a: Array(500).fill('\0'), data: Object.fromEntries(numbers) } },
     });
     expect(performance.now() - begin).toBeLessThan(5_000);
     expect(faults(answer)).toHaveLength(100);

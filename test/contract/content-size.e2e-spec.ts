@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { startGateway, type Gateway } from './gateway.js';
+import { startGateway, storeCredential, type Gateway } from './gateway.js';
 
 let gateway: Gateway;
 beforeAll(async () => {
   gateway = await startGateway();
+  await storeCredential(gateway.client, 'FCM');
 });
 afterAll(() => gateway?.stop());
 

@@ -70,8 +70,9 @@ export function AlsoTellsOfToken(
 ): MethodDecorator {
   return AlsoTells(({ accountId, query, params, named }, of) => {
     const given = Object.entries((query ?? {}) as Record<string, unknown>);
+    const shape = schema.shape as Readonly<Record<string, z.ZodType>>;
     const good = given.flatMap(([name, value]) => {
-      const parsed = named.has(`$.${name}`) ? undefined : schema.shape[name]?.safeParse(value);
+      const parsed = named.has(`$.${name}`) ? undefined : shape[name]?.safeParse(value);
       return parsed?.success === true ? [[name, parsed.data] as const] : [];
     });
     const name = typeof list === 'string' ? list : list(params);

@@ -1,4 +1,4 @@
-import { MAX_SCHEDULE_DAYS, reservedKey } from '@app/contract';
+import { MAX_FAULTS, MAX_SCHEDULE_DAYS, reservedKey } from '@app/contract';
 import type { Fault } from '@app/domain';
 import { forbiddenApnsHeaders, forbiddenFcmOverrides } from '@app/providers/checks';
 import { jsonPath } from '../errors/json-path.js';
@@ -60,14 +60,16 @@ function fcmOverrideFaults(fcm: Record<string, unknown> = {}): Fault[] {
 
 function dataFaults(data: unknown, path: string[]): Fault[] {
   if (!isObject(data)) return [{ message: 'Expected an object.', context: jsonPath(path) }];
-  return Object.entries(data).flatMap(([key, value]) => {
+  const faults: Fault[] = [];
+  for (const key in data) {
+    // Of a body that breaks the schema it may be of any size.
+    if (faults.length >= MAX_FAULTS) break;
     const context = jsonPath([...path, key]);
-    const messages = [
-      reservedKey(key),
-      typeof value === 'string' ? undefined : 'Expected a string.',
-    ];
-    return messages.flatMap((message) => (message === undefined ? [] : [{ message, context }]));
-  });
+    const reserved = reservedKey(key);
+    if (reserved !== undefined) faults.push({ message: reserved, context });
+    if (typeof data[key] !== 'string') faults.push({ message: 'Expected a string.', context });
+  }
+  return faults;
 }
 
 /** Which bundle id the credential has is looked at where the credential is: in SendResolver. */

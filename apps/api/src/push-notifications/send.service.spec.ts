@@ -32,11 +32,17 @@ function build(
     },
     findDone,
   } as unknown as OperationRepository;
-  const credentials = { select: async () => [credential] } as unknown as CredentialRepository;
+  const asked: string[] = [];
+  const credentials = {
+    select: async () => (asked.push('select'), [credential]),
+    open: async () => (asked.push('open'), { secret: { topic: 'com.example.shop' } }),
+  } as unknown as CredentialRepository;
   const signal = { notify: () => void events.push('notify') } as DispatchSignal;
-  const devices = { count: async () => new Map() } as unknown as DeviceRepository;
+  const devices = {
+    count: async () => (asked.push('count'), new Map()),
+  } as unknown as DeviceRepository;
   const check = new SendCheck(new SendResolver(credentials, devices));
-  return { events, service: new SendService(check, operations, signal) };
+  return { events, asked, service: new SendService(check, operations, signal) };
 }
 
 const send = (body: object) =>
@@ -78,6 +84,16 @@ describe('SendService', () => {
       appName: 'shop',
       credentials: { FCM: credential.id },
     });
+  });
+
+  it('asks the database for nothing but credentials when all is well', async () => {
+    const { service, asked } = build(async () => newId());
+    const to = [{ userId: user }, { token: 't', provider: 'FCM' }];
+    await service.accept(account, send({ to, tags: { a: '{{ b }}x' }, overrides: { fcm: {} } }));
+    expect(asked).toEqual(['select']);
+    // What is refused anyway is worth a look at its users.
+    await expect(service.accept(account, send({ to, content: { body: '{{' } }))).rejects.toThrow();
+    expect(asked).toEqual(['select', 'select', 'count']);
   });
 
   it('wakes the dispatchers after the commit, not before', async () => {
