@@ -44,6 +44,39 @@ describe('a push', () => {
     expect(JSON.stringify(toApns.request)).toContain('Dear friend Ada 1');
   });
 
+  // What a credential may be sent with is said before the 202; all of it arrives.
+  it.each([
+    ['voip', '.voip', { aps: {} }],
+    ['complication', '.complication', { aps: {} }],
+    [
+      'liveactivity',
+      '.push-type.liveactivity',
+      { aps: { event: 'update', timestamp: 1, 'content-state': {} } },
+    ],
+  ])('of the type %s goes to the topic %s of its own bundle id', async (type, suffix, payload) => {
+    const { topic } = (await run.control('GET', '/credentials')).apnToken;
+    const token = `sim.ok.${type}`;
+    const to = [{ token, provider: 'APN' }];
+    const send = (bundleId: string) => {
+      const headers = { 'apns-push-type': type, 'apns-topic': bundleId + suffix };
+      return run.client.call('POST', '/v1/PushNotifications', {
+        to,
+        content: { data: { call: '1' } },
+        overrides: { apn: { headers, payload } },
+      });
+    };
+    const foreign = await send('com.example.other');
+    expect([foreign.status, foreign.body.errors.map(({ context }: Json) => context)]).toEqual([
+      400,
+      ["$.overrides.apn.headers['apns-topic']"],
+    ]);
+    const { operationId } = (await send(topic)).body;
+    expect((await run.settled(operationId)).stats).toMatchObject({ sent: 1 });
+    const [arrived, ...more] = await ledger(token);
+    expect(arrived.request.headers['apns-topic']).toBe(topic + suffix);
+    expect(more).toEqual([]);
+  });
+
   it.each([
     ['unregistered', 71001],
     ['badtoken', 71002],
