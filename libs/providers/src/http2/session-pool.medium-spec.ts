@@ -75,6 +75,37 @@ describe('a request', () => {
     expect(pool.stats().sessions).toBe(0);
   });
 
+  it('whose answer breaks inside of a character has it whole', async () => {
+    const text = Buffer.from('{"reason":"größer"}');
+    const inside = text.indexOf('ö') + 1;
+    server.script = ({ stream }) => {
+      stream.respond({ ':status': 200 });
+      stream.write(text.subarray(0, inside), () => {
+        stream.write(text.subarray(inside, inside + 3), () =>
+          stream.end(text.subarray(inside + 3)),
+        );
+      });
+    };
+    expect(await post(newPool())).toMatchObject({ kind: 'answered', body: '{"reason":"größer"}' });
+  });
+
+  it('has its headers checked each time, but for frozen ones that were sent last', async () => {
+    server.script = ok;
+    const pool = newPool();
+    const send = (headers: Record<string, string>) => pool.request(headers, Buffer.from('{}'));
+    const good = { ':method': 'POST', ':path': '/', authorization: 'Bearer a' };
+    const open = { ...good };
+    expect(await send(open)).toMatchObject({ status: 200 });
+    open.authorization = 'a\r\nb: c';
+    expect(await send(open)).toEqual({ kind: 'unsendable', header: 'authorization' });
+    const frozen = Object.freeze(good);
+    for (const _ of [1, 2, 3]) expect(await send(frozen)).toMatchObject({ status: 200 });
+    const bad = Object.freeze({ ...good, authorization: 'a\r\nb: c' });
+    for (const _ of [1, 2])
+      expect(await send(bad)).toEqual({ kind: 'unsendable', header: 'authorization' });
+    expect(await send(frozen)).toMatchObject({ status: 200 });
+  });
+
   it('with a body over the cap is answered by its status and cancelled', async () => {
     let closed: Promise<unknown> = Promise.resolve();
     let cancelled: ServerHttp2Stream | undefined;
