@@ -88,6 +88,7 @@ export class SessionPool implements Ticking, Waiter {
     this.closing = new Promise((resolve) => {
       this.onEmpty = resolve;
     });
+    this.sendable = undefined;
     this.settleWaiting(this.notSent('closing'));
     this.everybody.leave(this);
     this.sessions.drain();
