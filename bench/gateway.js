@@ -79,7 +79,8 @@ async function runCase({ dir, cpuProf, quick }, { backend, workers, jobSize, sha
     env: { DELIVERY_JOB_SIZE: String(jobSize) },
   });
   try {
-    const warmUp = await send(stage.client, quick ? 20 : 1_000, 'warm');
+    // A worker runs for weeks: the JIT is done with what is measured.
+    const warmUp = await send(stage.client, quick ? 20 : 10_000, 'warm');
     await untilSettled(stage);
     await operation(stage.client, warmUp);
     await stage.control('DELETE', '/ledger');
