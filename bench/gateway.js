@@ -1,7 +1,5 @@
 /** *gateway*: from accept to a readable status, with everything durable and every process on this machine. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { ROOT } from '../scripts/setup.js';
+import { Sentence } from '../scripts/sentence.js';
 import { parseServer } from './parse-server.js';
 import { costsAPush, startStage } from './stage.js';
 import { mediansOf, rounded } from './statistics.js';
@@ -32,14 +30,21 @@ const OPERATION = 10_000;
 const RATE = 250;
 const PEER_INSTALLATIONS = 20_000;
 
-/** Whether this version knows jobs of several pushes. */
-const knowsJobSize = () =>
-  readFileSync(join(ROOT, '.env.example'), 'utf8').includes('DELIVERY_JOB_SIZE');
+/** @param {BenchContext} context @returns {GatewayCase[]} */
+function chosen({ quick, cases: named }) {
+  if (named === undefined) return quick ? QUICK : CASES;
+  const found = CASES.filter((each) => nameOf(each).includes(named));
+  if (found.length === 0)
+    throw new Sentence(
+      `No case of gateway is named ${named}. There are:\n  ${CASES.map(nameOf).join('\n  ')}`,
+    );
+  return found;
+}
 
 /** @param {BenchContext} context @returns {Promise<GatewayFigures>} */
 export async function gateway(context) {
   const { quick, rounds, log } = context;
-  const cases = (quick ? QUICK : CASES).filter(({ jobSize }) => jobSize === 1 || knowsJobSize());
+  const cases = chosen(context);
   const taken = cases.map(() => /** @type {GatewayRun[]} */ ([]));
   /** @type {PeerRun[]} */
   const peer = [];
@@ -48,7 +53,7 @@ export async function gateway(context) {
       log(`gateway: ${nameOf(each)}, round ${round + 1} of ${rounds}`);
       taken[at]?.push(await runCase(context, each));
     }
-    if (quick) continue;
+    if (quick || context.cases !== undefined) continue;
     log(`gateway: parse-server, round ${round + 1} of ${rounds}`);
     peer.push(await parseServer(context, PEER_INSTALLATIONS));
   }
@@ -74,7 +79,8 @@ async function runCase({ dir, cpuProf, quick }, { backend, workers, jobSize, sha
     env: { DELIVERY_JOB_SIZE: String(jobSize) },
   });
   try {
-    const warmUp = await send(stage.client, quick ? 20 : 1_000, 'warm');
+    // A worker runs for weeks: the JIT is done with what is measured.
+    const warmUp = await send(stage.client, quick ? 20 : 10_000, 'warm');
     await untilSettled(stage);
     await operation(stage.client, warmUp);
     await stage.control('DELETE', '/ledger');

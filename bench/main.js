@@ -24,6 +24,7 @@ const HELP = `npm run bench -- [options]
 
   --only PARTS    some of ${Object.keys(PARTS).join(', ')}; separated by commas
   --rounds N      interleaved rounds of which the median counts (default 3)
+  --cases TEXT    gateway: the cases whose name has this text, without the peer
   --large         10 million stored pushes in growth, 1 million queued in fairness (20 GB of disk, half an hour)
   --quick         small numbers, one round: shows that it works, measures nothing
   --json          one object on stdout, progress on stderr
@@ -89,6 +90,7 @@ function read(args) {
       options: {
         only: { type: 'string', multiple: true },
         rounds: { type: 'string' },
+        cases: { type: 'string' },
         'cpu-prof': { type: 'string' },
         large: { type: 'boolean', default: false },
         quick: { type: 'boolean', default: false },

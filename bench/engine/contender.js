@@ -44,7 +44,9 @@ async function sendAll(contender, count, inFlight, name) {
         const from = next;
         next = Math.min(count, next + contender.batch);
         const tokens = Array.from({ length: next - from }, (_, at) => tokenAt(from + at));
-        accepted += await contender.sendBatch(tokens);
+        // In two steps: the other lanes count meanwhile.
+        const taken = await contender.sendBatch(tokens);
+        accepted += taken;
       } else if (await contender.send(tokenAt(next++))) accepted++;
     }
   };

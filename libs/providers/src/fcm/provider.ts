@@ -4,7 +4,6 @@ import { checkResult } from '../credential-check.js';
 import { DistinctWatch } from '../distinct-watch.js';
 import { outOfTime, tooLarge, unansweredOutcome } from '../exchange-outcome.js';
 import type { SessionPool } from '../http2/session-pool.js';
-import type { Judged } from '../outcome-table.js';
 import type { CheckResult, FcmCredential, Message, Provider, ProviderOptions } from '../port.js';
 import type { Transport, VendorLimits } from '../transport.js';
 import { AccessTokens } from './access-tokens.js';
@@ -45,9 +44,12 @@ export class FcmProvider implements Provider<FcmCredential> {
       const text = `overrides.fcm may not set ${target}`;
       return Promise.resolve({ kind: 'payload', reason: 'override', message: text });
     }
-    const bytes = fcmPayloadSize(message);
+    const body = Buffer.from(JSON.stringify({ message: fcmMessage(message, this.clock.now()) }));
+    // What counts is a part of the body, so that a small body needs no counting.
+    const bytes = body.length > FCM_PAYLOAD_LIMIT ? fcmPayloadSize(message) : 0;
     if (bytes > FCM_PAYLOAD_LIMIT) return Promise.resolve(tooLarge(bytes, FCM_PAYLOAD_LIMIT));
-    return this.use(credential, (client) => client.send(message, performance.now() + deadlineMs));
+    const deadlineAt = performance.now() + deadlineMs;
+    return this.use(credential, (client) => client.send(message.token, body, deadlineAt));
   }
 
   check(
@@ -78,7 +80,7 @@ export class FcmProvider implements Provider<FcmCredential> {
 /** One service account: its connections, its access token, and the headers that never change. */
 class FcmClient {
   private readonly quota = new DistinctWatch();
-  private readonly headers: Record<string, string>;
+  private headers: Readonly<Record<string, string>>;
   private dryRun: DryRun | undefined;
 
   constructor(
@@ -98,13 +100,22 @@ class FcmClient {
   }
 
   /** @param deadlineAt monotonic milliseconds. */
-  async send(message: Message, deadlineAt: number): Promise<Outcome> {
-    const now = this.clock.now();
-    const body = Buffer.from(JSON.stringify({ message: fcmMessage(message, now) }));
-    const first = await this.attempt(message, body, deadlineAt);
-    if (!('renewToken' in first)) return first.outcome;
-    const again = await this.attempt(message, body, deadlineAt);
-    return again.outcome;
+  async send(token: string, body: Buffer, deadlineAt: number): Promise<Outcome> {
+    for (let first = true; ; first = false) {
+      let authorization = this.tokens.ready();
+      if (authorization === undefined) {
+        const bearer = await this.tokens.get(deadlineAt - performance.now());
+        if ('outcome' in bearer) return bearer.outcome;
+        authorization = bearer.authorization;
+      }
+      const leftMs = deadlineAt - performance.now();
+      if (leftMs <= 0) return outOfTime('token-endpoint-slow', 'The access token came too late');
+      const exchange = await this.pool.request(this.headersWith(authorization), body, leftMs);
+      if (exchange.kind !== 'answered') return unansweredOutcome(exchange);
+      const judged = fcmOutcome(exchange, token, this.clock.now());
+      if (judged.renewToken) this.tokens.drop(authorization);
+      if (!judged.renewToken || !first) return this.widened(judged.outcome, token);
+    }
   }
 
   /** @param deadlineAt monotonic milliseconds. */
@@ -138,31 +149,19 @@ class FcmClient {
     });
   }
 
-  private async attempt(message: Message, body: Buffer, deadlineAt: number): Promise<Judged> {
-    let authorization = this.tokens.ready();
-    if (authorization === undefined) {
-      const bearer = await this.tokens.get(deadlineAt - performance.now());
-      if ('outcome' in bearer) return bearer;
-      authorization = bearer.authorization;
-    }
-    const leftMs = deadlineAt - performance.now();
-    if (leftMs <= 0) {
-      return { outcome: outOfTime('token-endpoint-slow', 'The access token came too late') };
-    }
-    const exchange = await this.pool.request({ ...this.headers, authorization }, body, leftMs);
-    if (exchange.kind !== 'answered') return { outcome: unansweredOutcome(exchange) };
-    const judged = fcmOutcome(exchange, message.token, this.clock.now());
-    if (judged.renewToken) this.tokens.drop(authorization);
-    return this.widened(judged, message.token);
+  /** The same object as long as the access token is the same. */
+  private headersWith(authorization: string): Readonly<Record<string, string>> {
+    if (this.headers['authorization'] !== authorization)
+      this.headers = Object.freeze({ ...this.headers, authorization });
+    return this.headers;
   }
 
   /** A quota that three devices hit at once is the project's. */
-  private widened(judged: Judged, token: string): Judged {
-    const { outcome } = judged;
+  private widened(outcome: Outcome, token: string): Outcome {
     if (outcome.kind !== 'retry' || outcome.status !== 429 || outcome.scope === 'credential') {
-      return judged;
+      return outcome;
     }
-    if (!this.quota.note(token, performance.now())) return judged;
-    return { ...judged, outcome: { ...outcome, scope: 'credential' } };
+    if (!this.quota.note(token, performance.now())) return outcome;
+    return { ...outcome, scope: 'credential' };
   }
 }

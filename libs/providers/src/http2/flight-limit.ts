@@ -25,6 +25,7 @@ export class FlightLimit {
 
   release(): void {
     this.taken -= 1;
+    if (this.waiters.size === 0) return;
     // Each is asked once: who could not use the room now waits for something else.
     for (const waiter of this.waiters) {
       if (!this.hasRoom) return;

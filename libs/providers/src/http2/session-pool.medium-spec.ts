@@ -75,6 +75,41 @@ describe('a request', () => {
     expect(pool.stats().sessions).toBe(0);
   });
 
+  it('whose answer breaks inside of a character has it whole', async () => {
+    const text = Buffer.from('{"reason":"größer"}');
+    const inside = text.indexOf('ö') + 1;
+    server.script = ({ stream }) => {
+      stream.respond({ ':status': 200 });
+      stream.write(text.subarray(0, inside), () => {
+        stream.write(text.subarray(inside, inside + 3), () =>
+          stream.end(text.subarray(inside + 3)),
+        );
+      });
+    };
+    expect(await post(newPool())).toMatchObject({ kind: 'answered', body: '{"reason":"größer"}' });
+  });
+
+  it('has its headers checked each time, but for frozen ones that were sent last', async () => {
+    server.script = ok;
+    const pool = newPool();
+    const body = Buffer.from('{}');
+    const good = { ':method': 'POST', ':path': '/', authorization: 'Bearer a' };
+    const open = { ...good };
+    expect(await pool.request(open, body)).toMatchObject({ status: 200 });
+    open.authorization = 'a\r\nb: c';
+    expect(await pool.request(open, body)).toEqual({ kind: 'unsendable', header: 'authorization' });
+    const frozen = Object.freeze(good);
+    expect(await pool.request(frozen, body)).toMatchObject({ status: 200 });
+    expect(await pool.request(frozen, body)).toMatchObject({ status: 200 });
+    const bad = Object.freeze({ ...good, authorization: 'a\r\nb: c' });
+    for (const headers of [bad, bad])
+      expect(await pool.request(headers, body)).toEqual({
+        kind: 'unsendable',
+        header: 'authorization',
+      });
+    expect(await pool.request(frozen, body)).toMatchObject({ status: 200 });
+  });
+
   it('with a body over the cap is answered by its status and cancelled', async () => {
     let closed: Promise<unknown> = Promise.resolve();
     let cancelled: ServerHttp2Stream | undefined;

@@ -27,6 +27,8 @@ export class SessionPool implements Ticking, Waiter {
   private readonly line = new WaitingLine();
   private readonly backoff: ConnectBackoff;
   private inFlight = 0;
+  /** Frozen headers that were checked last: who sends the same ones again sends what was checked. */
+  private sendable: OutgoingHttpHeaders | undefined;
   private closing: Promise<void> | undefined;
   private onEmpty: (() => void) | undefined;
   private readonly owner: SessionOwner = {
@@ -50,7 +52,8 @@ export class SessionPool implements Ticking, Waiter {
    * Sends one POST and resolves when its stream has closed, or when it is sure that none will open.
    * It never rejects.
    *
-   * @param headers all of them, pseudo-headers included; checked by RFC 9110 before use.
+   * @param headers all of them, pseudo-headers included; checked by RFC 9110 before use; frozen ones that
+   *   are sent again and again once only.
    * @param deadlineMs milliseconds from now, waiting for a slot included.
    */
   request(
@@ -59,8 +62,11 @@ export class SessionPool implements Ticking, Waiter {
     deadlineMs: number = this.options.requestTimeoutMs,
   ): Promise<Exchange> {
     if (this.closing !== undefined) return Promise.resolve(this.notSent('closing'));
-    const header = invalidHeader(headers);
-    if (header !== undefined) return Promise.resolve({ kind: 'unsendable', header });
+    if (headers !== this.sendable) {
+      const header = invalidHeader(headers);
+      if (header !== undefined) return Promise.resolve({ kind: 'unsendable', header });
+      if (Object.isFrozen(headers)) this.sendable = headers;
+    }
     return new Promise((resolve) => {
       const now = performance.now();
       this.place({
@@ -82,6 +88,7 @@ export class SessionPool implements Ticking, Waiter {
     this.closing = new Promise((resolve) => {
       this.onEmpty = resolve;
     });
+    this.sendable = undefined;
     this.settleWaiting(this.notSent('closing'));
     this.everybody.leave(this);
     this.sessions.drain();

@@ -30,14 +30,20 @@ export class SessionSet {
   }
 
   /** The session with most room other than `avoid`, and `avoid` itself when it has room. */
-  withRoom(avoid: Connection | undefined): { best?: Session; avoided?: Session } {
-    const found: { best?: Session; avoided?: Session } = {};
+  withRoom(avoid: Connection | undefined): {
+    best: Session | undefined;
+    avoided: Session | undefined;
+  } {
+    let best: Session | undefined;
+    let avoided: Session | undefined;
+    let most = 0;
     for (const session of this.all) {
-      if (session.free <= 0) continue;
-      if (session === avoid) found.avoided = session;
-      else if (found.best === undefined || session.free > found.best.free) found.best = session;
+      const { free } = session;
+      if (free <= 0) continue;
+      if (session === avoid) avoided = session;
+      else if (free > most) [best, most] = [session, free];
     }
-    return found;
+    return { best, avoided };
   }
 
   /** Whether all that are open have shown that they are full; `avoid` counts as full. */

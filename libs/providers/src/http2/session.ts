@@ -205,14 +205,14 @@ export class Session implements Connection {
   }
 
   private exchangeOf(request: StreamRequest): Exchange | 'refused' {
-    const { answer } = request;
+    const answer = request.answerOn(this);
     if (answer === undefined) return this.unanswered(request);
     this.answers += 1;
     this.deadlinesInRow = 0;
     this.lastAnswerAt = performance.now();
     // 403 is how APNs refuses a certificate or token; everything else came after it said yes.
     if (answer.status !== constants.HTTP_STATUS_FORBIDDEN) this.trusted = true;
-    return { kind: 'answered', ...answer, connection: this };
+    return answer;
   }
 
   /** Whatever may have reached the peer's application is `lost`, never anything milder. */

@@ -1,6 +1,6 @@
 import { constants } from 'node:http2';
 import type { ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
-import type { Flight } from './exchange.js';
+import type { Answered, Connection, Flight } from './exchange.js';
 
 /** After a deadline the stream gets this long to close by its RST_STREAM, then it is torn down. */
 const CANCEL_GRACE_MS = 250;
@@ -13,14 +13,15 @@ const CANCEL_GRACE_MS = 250;
 export class StreamRequest {
   private head: IncomingHttpHeaders | undefined;
   private whole = false;
-  private body = '';
+  private chunks: Buffer[] | undefined;
+  private body: Buffer | undefined;
   private length = 0;
   private cancelledAt = 0;
   /** Monotonic milliseconds. */
   readonly openedAt = performance.now();
 
   /**
-   * @param maxBodyLength in characters; a longer body is cut and its stream cancelled.
+   * @param maxBodyLength in bytes; a longer body is cut and its stream cancelled.
    * @param onClose called once.
    */
   constructor(
@@ -32,11 +33,12 @@ export class StreamRequest {
     stream.on('response', (headers) => {
       this.head = headers;
     });
-    stream.setEncoding('utf8');
-    stream.on('data', (chunk: string) => {
+    stream.on('data', (chunk: Buffer) => {
       this.length += chunk.length;
       if (this.length <= maxBodyLength) {
-        this.body += chunk;
+        // Nearly all come whole, in one chunk.
+        if (this.body === undefined) this.body = chunk;
+        else (this.chunks ??= [this.body]).push(chunk);
       } else if (!this.whole) {
         // The head has told what happened; nobody's error body is that long.
         this.whole = true;
@@ -51,21 +53,29 @@ export class StreamRequest {
     });
     // The close that follows every error is what counts.
     stream.on('error', () => {});
-    stream.once('close', () => onClose(this));
+    // A stream closes once: `once` would only wrap the listener.
+    stream.on('close', () => onClose(this));
     stream.end(flight.body);
   }
 
   /** The whole answer; undefined while it is not here, and when it never came. */
-  get answer(): { status: number; headers: IncomingHttpHeaders; body: string } | undefined {
-    return this.whole && this.started !== undefined
-      ? { ...this.started, body: this.body }
-      : undefined;
+  answerOn(connection: Connection): Answered | undefined {
+    const { head } = this;
+    if (!this.whole || head === undefined) return undefined;
+    const body = this.chunks === undefined ? this.body : Buffer.concat(this.chunks);
+    return {
+      kind: 'answered',
+      status: statusOf(head),
+      headers: head,
+      body: body?.toString() ?? '',
+      connection,
+    };
   }
 
   /** The head of an answer, whatever became of the rest. */
   get started(): { status: number; headers: IncomingHttpHeaders } | undefined {
-    if (this.head === undefined) return undefined;
-    return { status: this.head[':status'] as unknown as number, headers: this.head };
+    const { head } = this;
+    return head && { status: statusOf(head), headers: head };
   }
 
   /** Its deadline came first. */
@@ -106,3 +116,6 @@ export class StreamRequest {
     this.stream.destroy();
   }
 }
+
+/** Node makes a number of it, which its type does not say. */
+const statusOf = (head: IncomingHttpHeaders): number => head[':status'] as unknown as number;
