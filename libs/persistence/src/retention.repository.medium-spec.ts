@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { instantOfId, Unavailable, type Uuid } from '@app/domain';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import { moveClocks, type MovedClocks } from '../../../test/support/moved-clocks.js';
 import { PartitionRepository } from './partition.repository.js';
 import { RetentionRepository } from './retention.repository.js';
@@ -9,17 +9,15 @@ import { Store, type Tenant } from './testing.js';
 const KEPT_DAYS = 7;
 const DAY_MS = 86_400_000;
 
-let database: TestDatabase;
+let store: TestStore;
 let clocks: MovedClocks;
-let store: Store;
 let tenant: Tenant;
 let partitions: PartitionRepository;
 let retention: RetentionRepository;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  clocks = await moveClocks(database.ownerUrl);
-  store = new Store(database.appUrl, { window: 5_000, poolSize: 12 });
+  store = await createTestStore({ window: 5_000, poolSize: 12 });
+  clocks = await moveClocks(store.database.ownerUrl);
   partitions = new PartitionRepository(store.db);
   retention = new RetentionRepository(store.db);
   tenant = await store.tenant();
@@ -29,7 +27,7 @@ afterAll(async () => {
   jest.restoreAllMocks();
   await store?.db.close();
   await clocks?.close();
-  await database?.drop();
+  await store?.drop();
 });
 
 // What is left of an operation is less than it counts, so only what is whole is looked at.
@@ -260,7 +258,7 @@ describe('a partition that is rewritten under traffic', () => {
     const writer = await store.db.pool.connect();
     await writer.query('BEGIN');
     await writer.query('SELECT FROM push_rewrites FOR UPDATE');
-    const worker = new Store(database.appUrl, { poolSize: 2 });
+    const worker = new Store(store.database.appUrl, { poolSize: 2 });
     const stopping = new AbortController();
     const retiring = expect(
       new PartitionRepository(worker.db).retire(KEPT_DAYS, stopping.signal),
@@ -437,7 +435,7 @@ describe('forgetOperations', () => {
       `INSERT INTO operation_parts (operation_id, provider, account_id, credential_id, lane, pending)
        SELECT id, 'FCM', account_id, id, 'small', false FROM operations ON CONFLICT DO NOTHING`,
     );
-    const owner = new Store(database.ownerUrl);
+    const owner = new Store(store.database.ownerUrl);
     await owner.db.query('ANALYZE operations, operation_parts');
     await owner.db.close();
     const asked = jest.spyOn(store.db, 'query');
