@@ -20,8 +20,8 @@ const ROUNDS = 30;
 /** Where the two processes meet, and how that goes away and comes back. */
 interface Meeting {
   redisUrl?: string;
-  away(): Promise<void>;
-  back(): Promise<void>;
+  away: () => Promise<void>;
+  back: () => Promise<void>;
 }
 
 let database: TestDatabase;
