@@ -17,7 +17,8 @@ const FORGET_LIMIT = 5_000;
 
 /**
  * Makes the partitions of the coming days and removes what has been kept long enough. A timer of its own in
- * every worker, not a rule of the sweep: copying a partition may take minutes, and no repair waits for it.
+ * every worker, not a rule of the sweep: copying a partition may take minutes, in many short transactions, and no
+ * repair waits for it.
  * One worker does a round.
  */
 export class Retention {
@@ -37,7 +38,7 @@ export class Retention {
     this.schedule(0);
   }
 
-  /** Waits for no copy: PostgreSQL finishes it, and the next worker goes on from there. */
+  /** Waits for no step: PostgreSQL finishes it, and the next worker goes on from there. */
   async stop(): Promise<void> {
     this.stopping.abort();
     clearTimeout(this.timer);

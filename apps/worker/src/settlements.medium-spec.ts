@@ -2,30 +2,27 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { defaultRetryPolicy, FAILURES, systemClock, type Outcome, type Uuid } from '@app/domain';
 import type { NewOperation } from '@app/persistence';
 import { settlementOf, Store, type Tenant } from '../../../libs/persistence/src/testing.js';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
 import { DatabaseLink } from '../../../test/support/database-link.js';
+import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import { Claims } from './claims.js';
 import { DeliverProcessor } from './deliver.processor.js';
 import { Settlements } from './settlements.js';
 
-let database: TestDatabase;
-let store: Store;
+let store: TestStore;
 let tenant: Tenant;
 const link = new DatabaseLink();
 /** The worker's way to the database; the test's own is not cut. */
 let worker: Store;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  store = new Store(database.appUrl);
-  worker = new Store(await link.through(database.appUrl));
+  store = await createTestStore();
+  worker = new Store(await link.through(store.database.appUrl));
 });
 
 afterAll(async () => {
   await worker?.db.close();
   await link.close();
-  await store?.db.close();
-  await database?.drop();
+  await store?.drop();
 });
 
 beforeEach(async () => {

@@ -4,6 +4,8 @@ import { Sweeper, type SweepRule } from './sweeper.js';
 
 interface Given {
   remembered?: string | null;
+  /** What the rewind says; null: another worker is at it. */
+  rewound?: { parts: number; before: string | null } | null;
   lost?: LostPush[];
   wrong?: number;
   locked?: boolean;
@@ -27,8 +29,10 @@ function make(given: Given) {
     return Promise.resolve(answer);
   };
   const pass: Record<keyof SweepPass, () => Promise<unknown>> = {
-    remember: () => note('remember', given.remembered ?? null),
-    rewindAll: () => note('rewindAll', 2),
+    remember: () => note('remember', null),
+    recall: () => note('recall', null),
+    rewindNext: () => note('rewindNext', undefined),
+    knowsQueue: () => Promise.resolve(given.remembered === 'epoch-2'),
     closeParts: () => note('closeParts', undefined),
     lostPushes: () => note('lostPushes', given.lost ?? []),
     dropRegistrations: () => note('dropRegistrations', 0),
@@ -40,6 +44,13 @@ function make(given: Given) {
     {
       pass: (work) =>
         given.locked === true ? Promise.resolve(null) : work(pass as unknown as SweepPass),
+      rewindAll: () =>
+        note(
+          'rewindAll',
+          given.rewound === undefined
+            ? { parts: 2, before: given.remembered ?? null }
+            : given.rewound,
+        ),
       handedOverAgain: () => note('handedOverAgain', undefined),
     },
     {
@@ -101,6 +112,16 @@ describe('Sweeper', () => {
     await sweeper.sweep();
     expect(calls).toContain('rewindAll');
     expect(faults).toEqual([]);
+  });
+
+  it.each([
+    ['that another worker is at', null],
+    ['that another worker has ended meanwhile', { parts: 0, before: 'epoch-2' }],
+  ])('leaves alone a rewind %s', async (_, rewound) => {
+    const { sweeper, faults, work, calls } = make({ remembered: 'epoch-1', rewound, lost });
+    await sweeper.sweep();
+    expect(calls).not.toContain('lostPushes');
+    expect([faults, work()]).toEqual([[], 0]);
   });
 
   it('adds lost pushes again and counts them', async () => {
@@ -175,6 +196,7 @@ describe('Sweeper', () => {
           if (++passes === 3) enough();
           return passes === 1 ? Promise.reject(new Error('database away')) : Promise.resolve(null);
         },
+        rewindAll: () => Promise.resolve(null),
         handedOverAgain: () => Promise.resolve(),
       },
       { expire: () => Promise.resolve({ next: null, expired: 0 }) },

@@ -59,7 +59,7 @@ export class Sweeper {
   };
 
   constructor(
-    private readonly sweeps: Pick<SweepRepository, 'pass' | 'handedOverAgain'>,
+    private readonly sweeps: Pick<SweepRepository, 'pass' | 'rewindAll' | 'handedOverAgain'>,
     private readonly expiries: Pick<ExpireRepository, 'expire'>,
     private readonly audits: Pick<AuditRepository, 'counters' | 'parts'>,
     private readonly options: SweeperOptions,
@@ -82,7 +82,7 @@ export class Sweeper {
     const found = await this.sweeps.pass((pass) => this.mend(pass, epoch));
     this.passes++;
     if (found === null) return;
-    if (found.rewound) this.options.onWork();
+    if (found.queueLost !== null) await this.rewind(found.queueLost);
     await this.expire();
     await this.audit();
     if (found.lost.length > 0) await this.requeue(found.lost);
@@ -106,17 +106,16 @@ export class Sweeper {
   private async mend(
     pass: SweepPass,
     epoch: string | null,
-  ): Promise<{ rewound: boolean; lost: LostPush[] }> {
-    // First: it waits for parts, so the pass must hold none yet.
-    const rewound = epoch !== null && (await this.rewindIfQueueLost(pass, epoch));
+  ): Promise<{ queueLost: string | null; lost: LostPush[] }> {
+    const queueLost = epoch === null || (await pass.knowsQueue(epoch)) ? null : epoch;
     await pass.closeParts(CLOSE_LIMIT);
     await pass.forgetKeys(FORGET_LIMIT);
     await pass.dropRegistrations(DROP_LIMIT);
-    // Lost rows lie behind the cursors; after a rewind there are none.
-    const search = epoch !== null && !rewound;
+    // Lost rows lie behind the cursors; after the rewind there are none.
+    const search = epoch !== null && queueLost === null;
     const lost = search ? await pass.lostPushes(this.options.lostAfterMs, LOST_LIMIT) : [];
     if (this.passes % AUDIT_EVERY === 0) this.fault('window-wrong', await pass.auditWindows());
-    return { rewound, lost };
+    return { queueLost, lost };
   }
 
   private async expire(): Promise<void> {
@@ -157,13 +156,15 @@ export class Sweeper {
     this.options.onWork();
   }
 
-  private async rewindIfQueueLost(pass: SweepPass, epoch: string): Promise<boolean> {
-    const before = await pass.remember('queue-epoch', epoch);
-    if (before === epoch) return false;
-    const parts = await pass.rewindAll();
+  private async rewind(epoch: string): Promise<void> {
+    const rewound = await this.sweeps.rewindAll(epoch);
+    if (rewound === null) return;
+    const { parts, before } = rewound;
+    // Another worker has done it meanwhile.
+    if (before === epoch) return;
     if (before !== null) this.fault('queue-lost', 1);
     this.options.logger.info({ parts }, 'The queue is new or lost its memory, parts rewound');
-    return true;
+    this.options.onWork();
   }
 
   private async requeue(lost: readonly LostPush[]): Promise<void> {

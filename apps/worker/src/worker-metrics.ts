@@ -1,20 +1,11 @@
 import type { PushSettlement, Settled } from '@app/persistence';
-import { Metrics, type Registry } from '@app/platform';
+import { Metrics, within, type Registry } from '@app/platform';
 import { countJobs, QUEUES, type QueueConnection } from '@app/queue';
 import type { SweepRule } from './sweeper.js';
 
 const QUEUE_STATES = ['waiting', 'delayed', 'active', 'failed'] as const;
 
 const COUNT_TIMEOUT_MS = 1_000;
-
-/** @returns undefined when the promise rejects or takes longer. */
-async function within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), ms);
-  });
-  return Promise.race([promise.catch(() => undefined), late]).finally(() => clearTimeout(timer));
-}
 
 /** What an operator watches of a worker. */
 export class WorkerMetrics {
@@ -65,7 +56,10 @@ export class WorkerMetrics {
         gauge.reset();
         await Promise.all(
           QUEUES.map(async (queue) => {
-            const counts = await within(COUNT_TIMEOUT_MS, countJobs(connection.queue(queue)));
+            const counts = await within(
+              countJobs(connection.queue(queue)).catch(() => undefined),
+              COUNT_TIMEOUT_MS,
+            );
             if (counts === undefined) return;
             for (const state of QUEUE_STATES) gauge.set({ queue, state }, counts[state]);
           }),

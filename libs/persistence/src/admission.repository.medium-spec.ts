@@ -1,23 +1,18 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId, type Pause, type Uuid } from '@app/domain';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import type { Probe } from './admission.repository.js';
 import type { ClaimedPush } from './delivery.repository.js';
-import { settlementOf, Store, type Tenant } from './testing.js';
+import { settlementOf, type Tenant } from './testing.js';
 
-let database: TestDatabase;
-let store: Store;
+let store: TestStore;
 let tenant: Tenant;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  store = new Store(database.appUrl, { window: 50 });
+  store = await createTestStore({ window: 50 });
 });
 
-afterAll(async () => {
-  await store?.db.close();
-  await database?.drop();
-});
+afterAll(() => store?.drop());
 
 beforeEach(async () => {
   await store.db.query('DELETE FROM operation_parts');

@@ -2,6 +2,7 @@ import type { ProviderKind, Uuid } from '@app/domain';
 import type { Database } from './database.js';
 import { MAX_WINDOW, type DispatchLane } from './dispatch.repository.js';
 import { LOCK_PARTS } from './locks.js';
+import { REWOUND_AT_ONCE } from './sweep.repository.js';
 
 /** A push that tries whether its credential works again. */
 export interface Probe {
@@ -106,16 +107,21 @@ ORDER BY (o.overrides IS NOT NULL), c.id LIMIT 1`;
 /** Parts that are looked through for a probe: pushes that wait for a retry may come first. */
 const PARTS_LOOKED_AT = 100;
 
+/** $1 credential, $2 at most so many. */
 const OPEN_OPERATIONS = `
 SELECT o.id FROM operations o WHERE o.id IN (
-  SELECT operation_id FROM operation_parts WHERE credential_id = $1 AND open)
+  SELECT operation_id FROM operation_parts WHERE credential_id = $1 AND open ORDER BY operation_id LIMIT $2)
 ORDER BY o.id FOR NO KEY UPDATE`;
 
 const LOCK_PAUSED = `
 SELECT FROM credential_windows
 WHERE credential_id = $1 AND paused_until IS NOT NULL AND probe IS NOT DISTINCT FROM $2 FOR NO KEY UPDATE`;
 
-/** $1 credential, $2 its locked operations, $3 whether a probe showed that it works. All of it is read from before the cursors move. */
+/**
+ * $1 credential, $2 the locked ones of its operations, $3 whether they are the last, $4 whether a probe showed that
+ * it works. All of it is read from before the cursors move. Until the last are rewound the pause lasts, so nothing of
+ * it is handed over meanwhile.
+ */
 const RESUME = `
 WITH counted AS (
   SELECT count(*)::int AS n FROM operation_parts q JOIN push_notifications p
@@ -123,12 +129,13 @@ WITH counted AS (
     AND p.id > q.operation_id AND p.id <= q.dispatched_through
   WHERE q.credential_id = $1 AND q.operation_id = ANY($2::uuid[])
 ), rewound AS (
-  UPDATE operation_parts SET dispatched_through = NULL, pending = true
+  UPDATE operation_parts SET dispatched_through = NULL, pending = true, open = false
   WHERE credential_id = $1 AND operation_id = ANY($2::uuid[])
 )
 UPDATE credential_windows w
-SET paused_until = NULL, probe = NULL, paused_by = NULL, pause_reason = NULL,
-  pauses = CASE WHEN $3 THEN 0 ELSE w.pauses END,
+SET paused_until = CASE WHEN NOT $3 THEN w.paused_until END, probe = CASE WHEN NOT $3 THEN w.probe END,
+  paused_by = CASE WHEN NOT $3 THEN w.paused_by END, pause_reason = CASE WHEN NOT $3 THEN w.pause_reason END,
+  pauses = CASE WHEN $3 AND $4 THEN 0 ELSE w.pauses END,
   outstanding = w.outstanding - counted.n
 FROM counted WHERE w.credential_id = $1`;
 
@@ -229,21 +236,27 @@ export class AdmissionRepository {
   }
 
   /**
-   * Ends a pause: what had been handed over and has no job any more is handed over again.
+   * Ends a pause: what had been handed over and has no job any more is handed over again. With very many open
+   * operations it takes several transactions; should the worker die between them, the pause lasts until its probe
+   * is given up, and the next one ends it.
    *
    * @param probe the push that showed that the credential works; null: there was none to send.
    * @returns false when the pause is over already, or another probe is on its way.
    */
-  async resume(credentialId: Uuid, probe: Uuid | null): Promise<boolean> {
-    return this.db.transaction(async (client) => {
-      const operations = await client.query<{ id: Uuid }>(OPEN_OPERATIONS, [credentialId]);
-      const ids = operations.rows.map(({ id }) => id);
-      await client.query(LOCK_PARTS, [ids]);
-      const paused = await client.query(LOCK_PAUSED, [credentialId, probe]);
-      if (paused.rowCount === 0) return false;
-      await client.query(RESUME, [credentialId, ids, probe !== null]);
-      return true;
-    });
+  async resume(credentialId: Uuid, probe: Uuid | null, limit = REWOUND_AT_ONCE): Promise<boolean> {
+    for (;;) {
+      const resumed = await this.db.transaction(async (client) => {
+        const operations = await client.query<{ id: Uuid }>(OPEN_OPERATIONS, [credentialId, limit]);
+        const ids = operations.rows.map(({ id }) => id);
+        await client.query(LOCK_PARTS, [ids]);
+        const paused = await client.query(LOCK_PAUSED, [credentialId, probe]);
+        if (paused.rowCount === 0) return false;
+        const isLast = ids.length < limit;
+        await client.query(RESUME, [credentialId, ids, isLast, probe !== null]);
+        return isLast ? true : undefined;
+      });
+      if (resumed !== undefined) return resumed;
+    }
   }
 
   /** Something of a credential's pushes fails for a reason that its owner should know; it works otherwise. */

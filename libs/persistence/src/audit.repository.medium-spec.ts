@@ -1,21 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId } from '@app/domain';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-import { Store, type Tenant } from './testing.js';
+import { createTestStore, type TestStore } from '../../../test/support/store.js';
+import type { Tenant } from './testing.js';
 
-let database: TestDatabase;
-let store: Store;
+let store: TestStore;
 let tenant: Tenant;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  store = new Store(database.appUrl);
+  store = await createTestStore();
 });
 
-afterAll(async () => {
-  await store?.db.close();
-  await database?.drop();
-});
+afterAll(() => store?.drop());
 
 beforeEach(async () => {
   await store.db.query('DELETE FROM push_notifications');

@@ -1,22 +1,17 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Conflict, newId, NotFound } from '@app/domain';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import type { ClaimedPush, PushSettlement } from './delivery.repository.js';
-import { settlementOf, Store, type Tenant } from './testing.js';
+import { settlementOf, type Tenant } from './testing.js';
 
-let database: TestDatabase;
-let store: Store;
+let store: TestStore;
 let tenant: Tenant;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  store = new Store(database.appUrl, { window: 50, poolSize: 12 });
+  store = await createTestStore({ window: 50, poolSize: 12 });
 });
 
-afterAll(async () => {
-  await store?.db.close();
-  await database?.drop();
-});
+afterAll(() => store?.drop());
 
 beforeEach(async () => {
   await store.db.query('DELETE FROM operation_parts');

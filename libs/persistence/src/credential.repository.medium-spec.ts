@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { Conflict, lowestIdAt, newId, Unavailable } from '@app/domain';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import { ApnsTokenRepository } from './apns-token.repository.js';
 import { CredentialRepository } from './credential.repository.js';
 import { PartitionRepository } from './partition.repository.js';
@@ -8,18 +8,13 @@ import type { CredentialSelector } from './ports.js';
 import { SecretBox } from './secret-box.js';
 import { Store } from './testing.js';
 
-let database: TestDatabase;
-let store: Store;
+let store: TestStore;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  store = new Store(database.appUrl);
+  store = await createTestStore();
 });
 
-afterAll(async () => {
-  await store?.db.close();
-  await database?.drop();
-});
+afterAll(() => store?.drop());
 
 const input = (appName: string, over = {}) => ({
   appName,
@@ -335,7 +330,7 @@ describe('the role of the service', () => {
   });
 
   it('drops a partition in which everything ended long ago, never one with unfinished pushes', async () => {
-    const owner = new Store(database.ownerUrl);
+    const owner = new Store(store.database.ownerUrl);
     const made: string[] = [];
     for (const [daysAgo, status] of [
       [12, 'SENT'],

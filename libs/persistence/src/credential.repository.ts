@@ -9,9 +9,9 @@ import {
   type Uuid,
 } from '@app/domain';
 import { lockAccount } from './account-lock.js';
-import { orUnavailable, type Database, type Statement } from './database.js';
+import { IN_INDEX_ORDER, orUnavailable, type Database, type Statement } from './database.js';
 import type { Credential as CredentialRow, CredentialWindow, Prisma } from './generated/client.js';
-import { idRange, pageOf } from './paging.js';
+import { pageOf } from './paging.js';
 import type {
   CredentialContent,
   CredentialFilter,
@@ -20,6 +20,7 @@ import type {
   Page,
   PageRequest,
 } from './ports.js';
+import { rowRange } from './row-range.js';
 import type { SecretBox } from './secret-box.js';
 
 /** An opened credential: for a provider, and for checks of what is to be sent to one. */
@@ -136,31 +137,28 @@ export class CredentialRepository {
     page: PageRequest,
   ): Promise<Page<Credential>> {
     const { appName, credentialType, isDefault } = filter;
-    const [from, to] = idRange(filter);
-    const bounds: Prisma.CredentialWhereInput[] = [
-      ...(page.before === null ? [] : [{ id: { lt: page.before } }]),
-      ...(from === null ? [] : [{ id: { gte: from } }]),
-      ...(to === null ? [] : [{ id: { lt: to } }]),
+    const values: unknown[] = [accountId];
+    const range = rowRange('account_id', '$1', { ...filter, before: page.before, values });
+    const parameter = (value: unknown) => `$${values.push(value)}`;
+    const conditions = [
+      range.condition,
+      // Said outright: from row comparisons PostgreSQL does not see that the partial index holds all.
+      'deleted_at IS NULL',
+      ...(appName === undefined ? [] : [`app_name = ${parameter(appName)}`]),
+      ...(credentialType === undefined ? [] : [`credential_type = ${parameter(credentialType)}`]),
+      ...(isDefault === undefined ? [] : [`is_default = ${parameter(isDefault)}`]),
     ];
-    const rows = await orUnavailable(() =>
-      this.db.prisma.credential.findMany({
-        where: {
-          accountId,
-          deletedAt: null,
-          AND: bounds,
-          ...(appName === undefined ? {} : { appName }),
-          ...(credentialType === undefined ? {} : { credentialType }),
-          ...(isDefault === undefined ? {} : { isDefault }),
-        },
-        orderBy: { id: 'desc' },
-        take: page.limit + 1,
-      }),
+    const text = `${SELECTED} WHERE ${conditions.join(' AND ')}
+      ORDER BY ${range.order} LIMIT ${parameter(page.limit + 1)}`;
+    const { rows } = await this.db.transaction(
+      (client) => client.query<SelectedRow>(text, values),
+      IN_INDEX_ORDER,
     );
     const { items, next } = pageOf(rows, page.limit, (row) => row);
     return { items: await this.withStatus(items), next };
   }
 
-  private async withStatus(rows: readonly CredentialRow[]): Promise<Credential[]> {
+  private async withStatus(rows: readonly SelectedRow[]): Promise<Credential[]> {
     const windows = await orUnavailable(() =>
       this.db.prisma.credentialWindow.findMany({
         where: { credentialId: { in: rows.map(({ id }) => id) } },

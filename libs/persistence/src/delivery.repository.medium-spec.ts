@@ -1,24 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId, type OperationStats, type Uuid } from '@app/domain';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import type { Database } from './database.js';
 import { DeliveryRepository, isBadRow } from './delivery.repository.js';
 import { settlementOf, Store, type Tenant } from './testing.js';
 
-let database: TestDatabase;
-let store: Store;
+let store: TestStore;
 let tenant: Tenant;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  store = new Store(database.appUrl);
+  store = await createTestStore();
   tenant = await store.tenant();
 });
 
-afterAll(async () => {
-  await store?.db.close();
-  await database?.drop();
-});
+afterAll(() => store?.drop());
 
 const stats = async (operationId: Uuid): Promise<OperationStats> => {
   const operation = await store.operations.find(tenant.accountId, operationId);
@@ -97,7 +92,7 @@ describe('claim', () => {
   it('is a HOT update: no index entry is written for a lease', async () => {
     const { ids } = await queued(500);
     // Statistics belong to a connection until it flushes them: one for claims and counts alike.
-    const one = new Store(database.appUrl, { poolSize: 1 });
+    const one = new Store(store.database.appUrl, { poolSize: 1 });
     const updates = async () => {
       await one.db.query('SELECT pg_stat_force_next_flush()');
       const [row] = await one.db.query<{ all: number; hot: number }>(

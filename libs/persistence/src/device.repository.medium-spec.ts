@@ -1,21 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Conflict, newId, NotFound, PROVIDERS, type Uuid } from '@app/domain';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import type { NewDevice } from './ports.js';
-import { Store, type Tenant } from './testing.js';
+import type { Tenant } from './testing.js';
 
-let database: TestDatabase;
-let store: Store;
+let store: TestStore;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  store = new Store(database.appUrl);
+  store = await createTestStore();
 });
 
-afterAll(async () => {
-  await store?.db.close();
-  await database?.drop();
-});
+afterAll(() => store?.drop());
 
 const page = { limit: 50, before: null };
 

@@ -1,21 +1,16 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { type Uuid } from '@app/domain';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { newId, type Uuid } from '@app/domain';
+import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import type { Dispatch } from './dispatch.repository.js';
-import { settlementOf, Store, type Tenant } from './testing.js';
+import { settlementOf, type Tenant } from './testing.js';
 
-let database: TestDatabase;
-let store: Store;
+let store: TestStore;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  store = new Store(database.appUrl, { window: 50 });
+  store = await createTestStore({ window: 50 });
 });
 
-afterAll(async () => {
-  await store?.db.close();
-  await database?.drop();
-});
+afterAll(() => store?.drop());
 
 let tenant: Tenant;
 beforeEach(async () => {
@@ -170,7 +165,7 @@ describe('takeTurns', () => {
     const first = await take('small', 10);
     const [claim] = await store.claim(first.ids);
     await store.deliveries.settle([settlementOf(claim!, { to: 'QUEUED', dueInMs: 60_000 })]);
-    await store.sweeps.pass((pass) => pass.rewindAll());
+    await store.sweeps.rewindAll(newId());
     const { taken } = await take('small', 10);
     expect(taken[0]?.delayMs).toBeGreaterThan(55_000);
     expect(taken[0]?.delayMs).toBeLessThanOrEqual(60_000);
@@ -189,7 +184,7 @@ describe('sweep', () => {
     const operationId = await store.accept(tenant, 10);
     const first = await take('small', 10);
     await deliver(first.taken.slice(0, 4));
-    await store.sweeps.pass((pass) => pass.rewindAll());
+    await store.sweeps.rewindAll(newId());
     expect(await store.outstanding(tenant.fcm)).toBe(0);
     expect((await take('small', 10)).ids).toEqual((await idsOf(operationId)).slice(4));
     expect(await store.outstanding(tenant.fcm)).toBe(6);
@@ -229,7 +224,7 @@ describe('sweep', () => {
     await store.accept(tenant, 100);
     const first = await take('small', 500);
     const claims = await store.claim(first.ids.slice(0, 20));
-    await store.sweeps.pass((pass) => pass.rewindAll());
+    await store.sweeps.rewindAll(newId());
     const settle = (from: number, to: number) =>
       store.deliveries.settle(claims.slice(from, to).map((claim) => settlementOf(claim)));
     // Ended before dispatch came by again: counted no more.
@@ -269,7 +264,7 @@ describe('sweep', () => {
       'UPDATE credential_windows SET outstanding = outstanding + 3 WHERE credential_id = $1',
       [tenant.fcm],
     );
-    await store.sweeps.pass((pass) => pass.rewindAll());
+    await store.sweeps.rewindAll(newId());
     expect(await store.outstanding(tenant.fcm)).toBe(3);
   });
 

@@ -7,6 +7,8 @@ import {
   type Uuid,
 } from '@app/domain';
 import type { Database } from './database.js';
+import { findPushes } from './examined-pushes.js';
+import type { Page, PageRequest } from './ports.js';
 
 /** Why one recipient of an operation got nothing. */
 export interface OperationError {
@@ -41,7 +43,8 @@ export class OperationErrorsRepository {
   constructor(private readonly db: Database) {}
 
   /**
-   * FAILED pushes, newest first, then the unaddressable users in the order of the request.
+   * FAILED pushes, newest first, then the unaddressable users in the order of the request. Looks at no more
+   * than 20,000 rows: a page may be short.
    *
    * @param page.before what `next` of the page before was.
    * @throws NotFound
@@ -51,24 +54,18 @@ export class OperationErrorsRepository {
     operationId: Uuid,
     page: { limit: number; before: string | null },
   ): Promise<OperationErrorsPage> {
-    const [operation] = await this.db.query<{ last_push_id: Uuid; users: string[] }>(
-      `SELECT last_push_id, unaddressable_users AS users FROM operations WHERE account_id = $1 AND id = $2`,
+    const [operation] = await this.db.query<{ users: string[] }>(
+      `SELECT unaddressable_users AS users FROM operations WHERE account_id = $1 AND id = $2`,
       [accountId, operationId],
     );
     if (operation === undefined) throw new NotFound('There is no such resource.');
     const { before, limit } = page;
     const atUsers = before?.startsWith(USER) === true;
-    const failed = atUsers
-      ? []
-      : await this.failed(
-          accountId,
-          operationId,
-          before ?? null,
-          operation.last_push_id,
-          limit + 1,
-        );
-    const items = failed.slice(0, limit);
-    if (failed.length > limit) return { items, next: items.at(-1)?.pushId ?? null };
+    const { items, next } = atUsers
+      ? { items: [], next: null }
+      : await this.failed(accountId, operationId, { limit, before });
+    // The page is full, or as many rows were looked at as may be.
+    if (next !== null) return { items, next };
 
     const first = atUsers ? Number(before?.slice(USER.length)) : 0;
     const end = first + limit - items.length;
@@ -86,24 +83,24 @@ export class OperationErrorsRepository {
   private async failed(
     accountId: Uuid,
     operationId: Uuid,
-    before: Uuid | null,
-    last: Uuid,
-    limit: number,
-  ): Promise<OperationError[]> {
-    const rows = await this.db.query<FailedRow>(
-      `SELECT id, provider, token, variables, error_code, error_message, settled_at
-       FROM push_notifications
-       WHERE account_id = $1 AND error_code IS NOT NULL AND operation_id = $2 AND status = 'FAILED'
-         AND id > $2 AND id <= $3 AND ($4::uuid IS NULL OR id < $4)
-       ORDER BY id DESC LIMIT $5`,
-      [accountId, operationId, last, before, limit],
+    page: PageRequest,
+  ): Promise<Page<OperationError>> {
+    const { items, next } = await findPushes<FailedRow>(
+      this.db,
+      accountId,
+      { operationId, status: 'FAILED', errorCode: 'any' },
+      page,
+      'p.id, p.provider, p.token, p.variables, p.error_code, p.error_message, p.settled_at',
     );
-    return rows.map((row) => ({
-      pushId: row.id,
-      to: { provider: row.provider, token: row.token, variables: row.variables },
-      code: row.error_code,
-      message: row.error_message ?? '',
-      at: row.settled_at,
-    }));
+    return {
+      items: items.map((row) => ({
+        pushId: row.id,
+        to: { provider: row.provider, token: row.token, variables: row.variables },
+        code: row.error_code,
+        message: row.error_message ?? '',
+        at: row.settled_at,
+      })),
+      next,
+    };
   }
 }

@@ -7,25 +7,20 @@ import {
   Unavailable,
   type Uuid,
 } from '@app/domain';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import { Database } from './database.js';
 import { OperationRepository } from './operation.repository.js';
-import { once, Store, type Tenant } from './testing.js';
+import { once, type Tenant } from './testing.js';
 
-let database: TestDatabase;
-let store: Store;
+let store: TestStore;
 let tenant: Tenant;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  store = new Store(database.appUrl);
+  store = await createTestStore();
   tenant = await store.tenant();
 });
 
-afterAll(async () => {
-  await store?.db.close();
-  await database?.drop();
-});
+afterAll(() => store?.drop());
 
 describe('accept', () => {
   it('commits the operation, a part a provider and all pushes in the order of the request', async () => {
@@ -159,7 +154,7 @@ describe('accept', () => {
   });
 
   it('says Unavailable, not an error of its own, when PostgreSQL is away', async () => {
-    const url = new URL(database.appUrl);
+    const url = new URL(store.database.appUrl);
     url.port = '1';
     const away = new Database({ url: url.href, poolSize: 1, applicationName: 'test' });
     await expect(new OperationRepository(away).find(newId(), newId())).rejects.toThrow(Unavailable);

@@ -8,7 +8,7 @@ import {
   type Uuid,
 } from '@app/domain';
 import { ACCEPT, ACCEPT_ONCE, acceptValues } from './accept-statement.js';
-import { sqlState, type Database } from './database.js';
+import { IN_INDEX_ORDER, sqlState, type Database } from './database.js';
 import { findDone, takeKey } from './idempotency.js';
 import { pageOf } from './paging.js';
 import type { Done, NewOperation, Once, OperationFilter, Page, PageRequest } from './ports.js';
@@ -118,11 +118,15 @@ export class OperationRepository {
       status === undefined ? '$1' : `$${values.push(status)}::operation_status`,
       { ...filter, before: page.before, values },
     );
-    const rows = await this.db.query<OperationRow>(
-      `SELECT ${COLUMNS} FROM operations
-       WHERE ${status === undefined ? '' : 'account_id = $1 AND '}${range.condition}
-       ORDER BY ${range.order} LIMIT $${values.length + 1}`,
-      [...values, page.limit + 1],
+    const { rows } = await this.db.transaction(
+      (client) =>
+        client.query<OperationRow>(
+          `SELECT ${COLUMNS} FROM operations
+           WHERE ${status === undefined ? '' : 'account_id = $1 AND '}${range.condition}
+           ORDER BY ${range.order} LIMIT $${values.length + 1}`,
+          [...values, page.limit + 1],
+        ),
+      IN_INDEX_ORDER,
     );
     return pageOf(rows, page.limit, toOperation);
   }

@@ -2,8 +2,10 @@ import { Unavailable } from '@app/domain';
 import type { QueryConfig, QueryResultRow } from 'pg';
 import { orUnavailable, type Database } from './database.js';
 
-/** A partition that is copied from end to end may take a while; nothing waits for it. */
-const COPY_TIMEOUT_MS = 3_600_000;
+/** The longest of the steps looks through a partition for a row that may go; nothing waits for it. */
+const STEP_TIMEOUT_MS = 600_000;
+/** Rows that one transaction looks through and copies: less than a second. */
+const COPIED_AT_ONCE = 20_000;
 /** An exchange that found no moment without a long reader is left to the next pass. */
 const EXCHANGES = 5;
 
@@ -17,7 +19,11 @@ export interface Retired {
 
 /** Makes and retires the daily partitions of push_notifications, each step in a transaction of its own. */
 export class PartitionRepository {
-  constructor(private readonly db: Database) {}
+  /** @param copiedAtOnce rows of a partition that one transaction looks through and copies. */
+  constructor(
+    private readonly db: Database,
+    private readonly copiedAtOnce = COPIED_AT_ONCE,
+  ) {}
 
   /**
    * Makes what is missing from yesterday to `daysAhead`.
@@ -34,12 +40,12 @@ export class PartitionRepository {
 
   /**
    * Removes the pushes that ended more than `retentionDays` before today (UTC), the oldest
-   * partition first: with nothing left it goes, else what must stay is copied and exchanged for it.
-   * No statement on pushes waits longer than 100 ms for any of it. See the migration of the three
+   * partition first: with nothing left it goes, else what must stay is copied, a range of ids a transaction, and
+   * exchanged for it. No statement on pushes waits longer than 100 ms for any of it. See the migration of the three
    * functions for why changes meanwhile are not lost.
    *
-   * @param signal ends the wait at once. The step that is under way is PostgreSQL's to finish: a copy of half an
-   *   hour is not thrown away, and whoever calls next goes on from there.
+   * @param signal ends the wait at once. The step that is under way is PostgreSQL's to finish, and whoever calls
+   *   next goes on from there.
    * @throws Unavailable, also when the signal came.
    */
   async retire(retentionDays: number, signal?: AbortSignal): Promise<Retired> {
@@ -51,24 +57,34 @@ export class PartitionRepository {
         signal,
       );
       if (started?.name == null) return { partitions, unfinished: false };
-      if (!(await this.step('copy_push_rewrite', signal)) || !(await this.exchange(signal)))
+      if (!(await this.copy(signal)) || !(await this.exchange(signal)))
         return { partitions, unfinished: true };
       partitions.push(started.name);
     }
   }
 
   private async exchange(signal?: AbortSignal): Promise<boolean> {
-    for (let attempt = 0; attempt < EXCHANGES; attempt++)
-      if (await this.step('finish_push_rewrite', signal)) return true;
+    for (let attempt = 0; attempt < EXCHANGES; attempt++) {
+      const row = await this.run<{ done: boolean }>(
+        'SELECT finish_push_rewrite() AS done',
+        [],
+        signal,
+      );
+      if (row?.done === true) return true;
+    }
     return false;
   }
 
-  private async step(
-    name: 'copy_push_rewrite' | 'finish_push_rewrite',
-    signal?: AbortSignal,
-  ): Promise<boolean> {
-    const row = await this.run<{ done: boolean }>(`SELECT ${name}() AS done`, [], signal);
-    return row?.done === true;
+  /** @returns false when somebody else is at it. */
+  private async copy(signal?: AbortSignal): Promise<boolean> {
+    for (;;) {
+      const row = await this.run<{ answer: 'more' | 'done' | 'busy' }>(
+        'SELECT copy_push_rewrite($1) AS answer',
+        [this.copiedAtOnce],
+        signal,
+      );
+      if (row?.answer !== 'more') return row?.answer === 'done';
+    }
   }
 
   /** A statement on a connection that is given up when the signal comes. */
@@ -80,7 +96,7 @@ export class PartitionRepository {
     const query: QueryConfig & { query_timeout: number } = {
       text,
       values,
-      query_timeout: COPY_TIMEOUT_MS,
+      query_timeout: STEP_TIMEOUT_MS,
     };
     const throwIfStopped = () => {
       if (signal?.aborted === true) throw new Unavailable('Retention was stopped.');

@@ -1,24 +1,19 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId, type Uuid } from '@app/domain';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { createTestStore, type TestStore } from '../../../test/support/store.js';
+import { MAX_EXAMINED_ROWS } from './examined-pushes.js';
 import type { PushNotificationFilter } from './ports.js';
-import { MAX_EXAMINED_ROWS } from './push-notification.repository.js';
-import { settlementOf, Store, type Tenant } from './testing.js';
+import { settlementOf, type Tenant } from './testing.js';
 
-let database: TestDatabase;
-let store: Store;
+let store: TestStore;
 let tenant: Tenant;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  store = new Store(database.appUrl);
+  store = await createTestStore();
   tenant = await store.tenant();
 });
 
-afterAll(async () => {
-  await store?.db.close();
-  await database?.drop();
-});
+afterAll(() => store?.drop());
 
 const list = (filter: PushNotificationFilter, limit = 100, before: Uuid | null = null) =>
   store.pushes.list(tenant.accountId, filter, { limit, before });

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { instantOfId, Unavailable, type Uuid } from '@app/domain';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import pg from 'pg';
+import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import { moveClocks, type MovedClocks } from '../../../test/support/moved-clocks.js';
 import { PartitionRepository } from './partition.repository.js';
 import { RetentionRepository } from './retention.repository.js';
@@ -9,18 +10,17 @@ import { Store, type Tenant } from './testing.js';
 const KEPT_DAYS = 7;
 const DAY_MS = 86_400_000;
 
-let database: TestDatabase;
+let store: TestStore;
 let clocks: MovedClocks;
-let store: Store;
 let tenant: Tenant;
 let partitions: PartitionRepository;
 let retention: RetentionRepository;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  clocks = await moveClocks(database.ownerUrl);
-  store = new Store(database.appUrl, { window: 5_000, poolSize: 12 });
-  partitions = new PartitionRepository(store.db);
+  store = await createTestStore({ window: 5_000, poolSize: 12 });
+  clocks = await moveClocks(store.database.ownerUrl);
+  // So few at once that a partition of the tests takes several copies.
+  partitions = new PartitionRepository(store.db, 5);
   retention = new RetentionRepository(store.db);
   tenant = await store.tenant();
 });
@@ -29,7 +29,7 @@ afterAll(async () => {
   jest.restoreAllMocks();
   await store?.db.close();
   await clocks?.close();
-  await database?.drop();
+  await store?.drop();
 });
 
 // What is left of an operation is less than it counts, so only what is whole is looked at.
@@ -190,7 +190,7 @@ describe('a partition that is rewritten under traffic', () => {
       const name = await step(`start_push_rewrite(${KEPT_DAYS})`);
       if (name === `push_notifications_${day}`) return;
       expect(name).toMatch(/^push_notifications_\d{8}$/);
-      expect(await step('copy_push_rewrite()')).toBe(true);
+      expect(await step('copy_push_rewrite(10)')).toBe('done');
       expect(await step('finish_push_rewrite()')).toBe(true);
     }
   }
@@ -215,7 +215,7 @@ describe('a partition that is rewritten under traffic', () => {
     await change();
     const copying = await store.db.pool.connect();
     await copying.query('BEGIN');
-    await copying.query('SELECT copy_push_rewrite()');
+    await copying.query('SELECT copy_push_rewrite(100)');
     // Nobody waits for the copy: its transaction is open all the time.
     await change();
     expect(
@@ -242,6 +242,97 @@ describe('a partition that is rewritten under traffic', () => {
     });
   });
 
+  it('is copied in ranges of ids, and loses no change from between two of them', async () => {
+    await prepare();
+    await startRewrite();
+    const copied = async () => {
+      const [row] = await store.db.query<{ partition: string; through: Uuid | null }>(
+        'SELECT partition, copied_through AS through FROM push_rewrites',
+      );
+      const [kept] = await store.db.query<{ n: number; last: Uuid | null }>(
+        `SELECT count(*)::int AS n, (array_agg(id ORDER BY id DESC))[1] AS last FROM ${row?.partition}_kept`,
+      );
+      return { through: row?.through ?? null, n: kept?.n ?? 0, last: kept?.last ?? null };
+    };
+    // Of 22 rows 12 must stay; a change may make it 11 or 13 meanwhile.
+    const answers: unknown[] = [];
+    let before = await copied();
+    expect(before).toEqual({ through: null, n: 0, last: null });
+    while (answers.at(-1) !== 'done') {
+      // A worker that dies before its range is committed leaves nothing of it.
+      const dying = await store.db.pool.connect();
+      await dying.query('BEGIN');
+      await dying.query('SELECT copy_push_rewrite(4)');
+      await dying.query('ROLLBACK');
+      dying.release();
+      expect(await copied()).toEqual(before);
+      if (answers.length % 2 === 0) await change();
+      answers.push(await step('copy_push_rewrite(4)'));
+      const now = await copied();
+      expect(now.n - before.n).toBeLessThanOrEqual(4);
+      if (answers.at(-1) === 'more') {
+        expect(now.through! > (before.through ?? '')).toBe(true);
+        expect(now.last === null || now.last <= now.through!).toBe(true);
+      }
+      before = now;
+    }
+    expect(answers).toEqual(['more', 'more', 'more', 'more', 'more', 'done']);
+    expect(before.n).toBeGreaterThan(8);
+    await change();
+    expect(await step('finish_push_rewrite()')).toBe(true);
+    expect(await statuses(ended)).toEqual({});
+    expect(await statuses(waiting)).toEqual({ SCHEDULED: 4, CANCELED: 4 });
+    expect(await statuses(failed)).toEqual({ SENT: 4 });
+  });
+
+  it('goes on above the mark of a worker that is gone', async () => {
+    await prepare();
+    await startRewrite();
+    expect(await step('copy_push_rewrite(6)')).toBe('more');
+    await change();
+    const asked = jest.spyOn(pg.Client.prototype, 'query');
+    await round();
+    const steps = asked.mock.calls.flatMap(
+      ([query]) =>
+        /\w+_push_rewrite/.exec((query as unknown as { text?: string }).text ?? '') ?? [],
+    );
+    asked.mockRestore();
+    // The sixteen rows above it, five at once; not all twenty-two.
+    const copies = Array.from({ length: 4 }, () => 'copy_push_rewrite');
+    expect(steps.slice(0, 6)).toEqual(['start_push_rewrite', ...copies, 'finish_push_rewrite']);
+    expect(await statuses(waiting)).toEqual({ SCHEDULED: 7, CANCELED: 1 });
+    expect(await statuses(failed)).toEqual({ FAILED: 3, SENT: 1 });
+  });
+
+  it('has no transaction that takes as long as the whole copy', async () => {
+    await prepare();
+    await startRewrite();
+    const ROWS = 60_000;
+    await store.db.query(
+      `INSERT INTO push_notifications (id, account_id, operation_id, provider, credential_id, token, status, due_at,
+         expires_at, settled_at)
+       SELECT (left(id::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, account_id, operation_id, provider,
+         credential_id, token, 'SENT', due_at, expires_at, now()
+       FROM (SELECT * FROM push_notifications WHERE operation_id = $1 LIMIT 1) one, generate_series(1, ${ROWS})`,
+      [ended],
+    );
+    const timed = async (client: pg.PoolClient, rows: number) => {
+      const begin = performance.now();
+      const answer = await client.query<{ a: string }>('SELECT copy_push_rewrite($1) AS a', [rows]);
+      return { ms: performance.now() - begin, answer: answer.rows[0]?.a };
+    };
+    const client = await store.db.pool.connect();
+    await client.query('BEGIN');
+    const whole = await timed(client, 2 * ROWS);
+    await client.query('ROLLBACK');
+    const ranges = [await timed(client, ROWS / 20)];
+    while (ranges.at(-1)?.answer === 'more') ranges.push(await timed(client, ROWS / 20));
+    client.release();
+    expect([whole.answer, ranges.length]).toEqual(['done', 21]);
+    // A twentieth each, and what a busy machine adds.
+    expect(Math.max(...ranges.map(({ ms }) => ms))).toBeLessThan(whole.ms / 2);
+  });
+
   it('is finished by the next worker when one stops between two steps', async () => {
     await prepare();
     await startRewrite();
@@ -260,7 +351,7 @@ describe('a partition that is rewritten under traffic', () => {
     const writer = await store.db.pool.connect();
     await writer.query('BEGIN');
     await writer.query('SELECT FROM push_rewrites FOR UPDATE');
-    const worker = new Store(database.appUrl, { poolSize: 2 });
+    const worker = new Store(store.database.appUrl, { poolSize: 2 });
     const stopping = new AbortController();
     const retiring = expect(
       new PartitionRepository(worker.db).retire(KEPT_DAYS, stopping.signal),
@@ -269,7 +360,7 @@ describe('a partition that is rewritten under traffic', () => {
       store.db.query(
         `SELECT FROM pg_stat_activity
          WHERE datname = current_database() AND query = $1 AND wait_event_type = 'Lock'`,
-        ['SELECT copy_push_rewrite() AS done'],
+        ['SELECT copy_push_rewrite($1) AS answer'],
       );
     while ((await copying()).length === 0);
     stopping.abort();
@@ -289,7 +380,7 @@ describe('a partition that is rewritten under traffic', () => {
   it('is gone when nothing of the copy must stay any more', async () => {
     await prepare();
     await startRewrite();
-    expect(await step('copy_push_rewrite()')).toBe(true);
+    expect(await step('copy_push_rewrite(100)')).toBe('done');
     // All that was kept so far is changed to have ended long ago.
     await store.db.query(
       `UPDATE push_notifications SET status = 'SENT', settled_at = now() - interval '9 days'
@@ -367,7 +458,7 @@ describe('a partition that is rewritten under traffic', () => {
     await other.query(`SELECT pg_advisory_xact_lock(hashtext('fanfare:rewrite-partitions'))`);
     for (const call of [
       [`start_push_rewrite(${KEPT_DAYS})`, null],
-      ['copy_push_rewrite()', false],
+      ['copy_push_rewrite(100)', 'busy'],
       ['finish_push_rewrite()', false],
     ] as const)
       expect(await step(call[0])).toBe(call[1]);
@@ -437,7 +528,7 @@ describe('forgetOperations', () => {
       `INSERT INTO operation_parts (operation_id, provider, account_id, credential_id, lane, pending)
        SELECT id, 'FCM', account_id, id, 'small', false FROM operations ON CONFLICT DO NOTHING`,
     );
-    const owner = new Store(database.ownerUrl);
+    const owner = new Store(store.database.ownerUrl);
     await owner.db.query('ANALYZE operations, operation_parts');
     await owner.db.close();
     const asked = jest.spyOn(store.db, 'query');

@@ -1,21 +1,16 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Conflict, type Uuid } from '@app/domain';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
-import { Store, type Tenant } from './testing.js';
+import { createTestStore, type TestStore } from '../../../test/support/store.js';
+import type { Tenant } from './testing.js';
 
-let database: TestDatabase;
-let store: Store;
+let store: TestStore;
 let tenant: Tenant;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  store = new Store(database.appUrl, { window: 5_000, poolSize: 12 });
+  store = await createTestStore({ window: 5_000, poolSize: 12 });
 });
 
-afterAll(async () => {
-  await store?.db.close();
-  await database?.drop();
-});
+afterAll(() => store?.drop());
 
 beforeEach(async () => {
   await store.db.query('DELETE FROM operation_parts');

@@ -29,6 +29,30 @@ WITH counted AS (
 SELECT (SELECT count(*) FROM rewound)::int AS parts,
   (SELECT jsonb_object_agg(credential_id, -n) FROM counted) AS windows`;
 
+/** Operations a transaction: some 50 ms. */
+export const REWOUND_AT_ONCE = 500;
+
+/** $1 above this operation, $2 at most so many. Those that are opened meanwhile come at the end. */
+const NEXT_OPEN = `
+SELECT DISTINCT operation_id AS id FROM operation_parts WHERE open AND operation_id > $1
+ORDER BY operation_id LIMIT $2`;
+
+const LOCK_PROCESSING = `
+SELECT id FROM operations WHERE id = ANY($1::uuid[]) AND status = 'PROCESSING' ORDER BY id FOR NO KEY UPDATE`;
+
+const LOWEST = '00000000-0000-0000-0000-000000000000';
+
+/** Names in sweep_state: the queue that everything was rewound for, and how far that has come for another one. */
+const QUEUE = 'queue-epoch';
+const REWOUND_THROUGH = 'queue-rewound-through ';
+
+interface Rewinding {
+  parts: number;
+  isLast: boolean;
+  /** With the last: the epoch of the queue before, null when there was none. */
+  before: string | null;
+}
+
 /** A push whose job seems to be lost: it is added again under its own id. */
 export interface LostPush {
   id: Uuid;
@@ -57,23 +81,50 @@ export class SweepPass {
     return rows[0]?.before ?? null;
   }
 
-  /**
-   * The queue lost its memory: every part that something was handed over of is dispatched from its start
-   * again; of the others it knew nothing. Claims and equal job ids make what is added twice harmless.
-   */
-  async rewindAll(): Promise<number> {
-    const { rows } = await this.client.query<{ id: Uuid }>(
-      `SELECT id FROM operations
-       WHERE status = 'PROCESSING' AND id IN (SELECT operation_id FROM operation_parts WHERE open)
-       ORDER BY id FOR NO KEY UPDATE`,
+  /** What was remembered under a name, null when nothing was. */
+  async recall(name: string): Promise<string | null> {
+    const { rows } = await this.client.query<{ value: string }>(
+      'SELECT value FROM sweep_state WHERE name = $1',
+      [name],
     );
-    const ids = rows.map(({ id }) => id);
+    return rows[0]?.value ?? null;
+  }
+
+  /** Whether all that was handed over to an earlier queue, or before it lost its memory, is rewound. */
+  async knowsQueue(epoch: string): Promise<boolean> {
+    return (await this.recall(QUEUE)) === epoch;
+  }
+
+  /**
+   * The queue lost its memory: of the next ≤ `limit` operations every part that something was handed over of is
+   * dispatched from its start again; of the others the queue knew nothing. Claims and equal job ids make what is
+   * added twice harmless. Where the next call goes on is remembered with it.
+   */
+  async rewindNext(epoch: string, limit: number): Promise<Rewinding> {
+    if (await this.knowsQueue(epoch)) return { parts: 0, isLast: true, before: epoch };
+    const mark = await this.recall(`${REWOUND_THROUGH}${epoch}`);
+    const { rows: next } = await this.client.query<{ id: Uuid }>(NEXT_OPEN, [
+      mark ?? LOWEST,
+      limit,
+    ]);
+    const { rows: locked } = await this.client.query<{ id: Uuid }>(LOCK_PROCESSING, [
+      next.map(({ id }) => id),
+    ]);
+    const ids = locked.map(({ id }) => id);
     await this.client.query(LOCK_PARTS, [ids]);
     // A statement of its own: it sees what was committed until the locks were ours.
     const { rows: rewound } = await this.client.query<Rewound>(REWIND, [ids]);
     const [{ parts, windows } = { parts: 0, windows: null }] = rewound;
     await changeWindows(this.client, new Map(Object.entries(windows ?? {})));
-    return parts;
+    const last = next.at(-1)?.id;
+    if (last !== undefined && next.length === limit) {
+      await this.remember(`${REWOUND_THROUGH}${epoch}`, last);
+      return { parts, isLast: false, before: null };
+    }
+    await this.client.query('DELETE FROM sweep_state WHERE starts_with(name, $1)', [
+      REWOUND_THROUGH,
+    ]);
+    return { parts, isLast: true, before: await this.remember(QUEUE, epoch) };
   }
 
   /**
@@ -197,6 +248,26 @@ export class SweepRepository {
        FROM parts p WHERE q.operation_id = p.operation_id AND q.provider = p.provider`,
       [pushes.map((push) => push.operationId), pushes.map((push) => push.provider)],
     );
+  }
+
+  /**
+   * Everything that was handed over to a queue which has forgotten it is dispatched again: a bounded number of
+   * operations a transaction, so that nothing waits for all of them. A worker that dies meanwhile leaves to the next
+   * one what it has not rewound.
+   *
+   * @param epoch of the queue that there is now.
+   * @returns null when another worker is at it.
+   */
+  async rewindAll(
+    epoch: string,
+    limit = REWOUND_AT_ONCE,
+  ): Promise<{ parts: number; before: string | null } | null> {
+    for (let parts = 0; ;) {
+      const rewinding = await this.pass((pass) => pass.rewindNext(epoch, limit));
+      if (rewinding === null) return null;
+      parts += rewinding.parts;
+      if (rewinding.isLast) return { parts, before: rewinding.before };
+    }
   }
 
   /**

@@ -27,6 +27,12 @@ import { SecretBox } from './secret-box.js';
 import { SweepRepository } from './sweep.repository.js';
 import { UserRepository } from './user.repository.js';
 
+export interface StoreOptions {
+  /** That credentials begin with. */
+  window?: number;
+  poolSize?: number;
+}
+
 /** Everything of this library over one migrated database, for its own tests. */
 export class Store {
   readonly db: Database;
@@ -50,7 +56,7 @@ export class Store {
   readonly schedules: ScheduleRepository;
   readonly errors: OperationErrorsRepository;
 
-  constructor(url: string, { window = 500, poolSize = 8 } = {}) {
+  constructor(url: string, { window = 500, poolSize = 8 }: StoreOptions = {}) {
     this.db = new Database({ url, poolSize, applicationName: 'test' });
     const box = new SecretBox([{ id: 'k1', key: Buffer.alloc(32, 1) }]);
     this.accounts = new AccountRepository(this.db);

@@ -8,26 +8,21 @@ import {
   type Uuid,
 } from '@app/domain';
 import type { PoolClient } from 'pg';
-import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import { expandUsers } from './expansion.js';
 import type { NewDevice, NewOperation, NewUserPush } from './ports.js';
-import { once, Store, type Tenant } from './testing.js';
+import { once, type Tenant } from './testing.js';
 import { acceptUsers } from './user-pushes.js';
 
-let database: TestDatabase;
-let store: Store;
+let store: TestStore;
 let tenant: Tenant;
 
 beforeAll(async () => {
-  database = await createTestDatabase();
-  store = new Store(database.appUrl);
+  store = await createTestStore();
   tenant = await store.tenant();
 });
 
-afterAll(async () => {
-  await store?.db.close();
-  await database?.drop();
-});
+afterAll(() => store?.drop());
 
 let tokens = 0;
 

@@ -1,3 +1,5 @@
+import { within } from './within.js';
+
 /** A check throws or rejects when its thing is unhealthy. */
 export type HealthCheck = () => void | Promise<void>;
 export type HealthChecks = Record<string, HealthCheck>;
@@ -31,15 +33,8 @@ export async function runHealthChecks(
 }
 
 async function withinTime(check: HealthCheck, timeoutMs: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(new Error(`No answer within ${timeoutMs} ms.`));
-    }, timeoutMs);
+  // An own async function, so that one that throws rejects.
+  await within((async () => check())(), timeoutMs, () => {
+    throw new Error(`No answer within ${timeoutMs} ms.`);
   });
-  try {
-    await Promise.race([(async () => check())(), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -16,3 +16,4 @@ export type { Counter, Gauge, Histogram } from './metrics.js';
 export { announceReady } from './ready.js';
 export { onShutdown } from './shutdown.js';
 export type { ShutdownHost } from './shutdown.js';
+export { within } from './within.js';

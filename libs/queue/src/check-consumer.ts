@@ -1,3 +1,4 @@
+import { within } from '@app/platform';
 import type { CheckWorker, QueueConnection } from './connection.js';
 import type { DeliveryConsumerOptions } from './consumer.js';
 import { ErrorLog } from './error-log.js';
@@ -36,10 +37,6 @@ export class CheckConsumer {
   }
 
   async close(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, CLOSE_TIMEOUT_MS);
-    });
-    await Promise.race([this.worker.close(), late]).finally(() => clearTimeout(timer));
+    await within(this.worker.close(), CLOSE_TIMEOUT_MS);
   }
 }

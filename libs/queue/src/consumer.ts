@@ -1,4 +1,4 @@
-import type { Logger } from '@app/platform';
+import { within, type Logger } from '@app/platform';
 import { DelayedError } from 'bullmq';
 import type { Job } from 'bullmq';
 import type { DeliveryWorker, DeliveryWorkerOptions, QueueConnection } from './connection.js';
@@ -85,15 +85,8 @@ export class DeliveryConsumer {
       while (this.inHand.size > 0) await Promise.allSettled(this.inHand);
     }
     // On a queue that is away BullMQ would wait for it; nothing is lost by not waiting.
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(() => {
-        this.options.logger.warn({ queue: this.queue }, 'Queue is away, closing without it');
-        resolve();
-      }, CLOSE_TIMEOUT_MS);
-    });
-    await Promise.race([closed, late]).finally(() => {
-      clearTimeout(timer);
+    await within(closed, CLOSE_TIMEOUT_MS, () => {
+      this.options.logger.warn({ queue: this.queue }, 'Queue is away, closing without it');
     });
   }
 

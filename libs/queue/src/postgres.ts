@@ -1,5 +1,5 @@
 import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
-import type { Logger } from '@app/platform';
+import { within, type Logger } from '@app/platform';
 import { assertSchemaCompatibility, createPostgresBackend, withBackend } from 'bullmq';
 import pg from 'pg';
 import { EVENTS_KEPT, workerOptions } from './bullmq-options.js';
@@ -91,12 +91,6 @@ export async function connectToPostgres(
       }).on('error', options.onError),
 
     async usable(timeoutMs) {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<never>((_, reject) => {
-        timer = setTimeout(() => {
-          reject(new QueueUnavailable(`PostgreSQL has not answered after ${timeoutMs} ms.`));
-        }, timeoutMs);
-      });
       let given = false;
       // A connection that broke while it was idle says so at its next use only.
       const answered = async () => {
@@ -109,9 +103,10 @@ export async function connectToPostgres(
           await setTimeoutPromise(RETRY_MS);
         }
       };
-      await Promise.race([answered(), late]).finally(() => {
+      await within(answered(), timeoutMs, () => {
+        throw new QueueUnavailable(`PostgreSQL has not answered after ${timeoutMs} ms.`);
+      }).finally(() => {
         given = true;
-        clearTimeout(timer);
       });
     },
 

@@ -1,3 +1,4 @@
+import { within } from '@app/platform';
 import type { JobsOptions } from 'bullmq';
 import { jobOptions } from './bullmq-options.js';
 import { QueueUnavailable } from './connection.js';
@@ -80,16 +81,8 @@ export class DeliveryProducer {
     const done = work().catch((cause: unknown) => {
       throw new QueueUnavailable(`${queue} has not taken its jobs.`, { cause });
     });
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_, reject) => {
-      const restMs = Math.max(0, timeoutMs - (performance.now() - begin));
-      timer = setTimeout(() => {
-        reject(new QueueUnavailable(`${queue} has not taken its jobs after ${timeoutMs} ms.`));
-      }, restMs);
-    });
-    // `race` listens to `done` to the end, so that its late failure is not an unhandled one.
-    return Promise.race([done, late]).finally(() => {
-      clearTimeout(timer);
+    return within(done, timeoutMs - (performance.now() - begin), () => {
+      throw new QueueUnavailable(`${queue} has not taken its jobs after ${timeoutMs} ms.`);
     });
   }
 

@@ -1,8 +1,8 @@
 import { createPrivateKey } from 'node:crypto';
 import type { Clock, Outcome } from '@app/domain';
+import { within } from '@app/platform';
 import { SignJWT } from 'jose';
 import type { ApnCredentialContent, ApnsToken, ApnsTokenKey, ApnsTokenStore } from '../port.js';
-import { within } from '../within.js';
 import { keyFingerprint } from './credential.js';
 import { APNS_TOKEN_MAX_AGE_MS, APNS_TOKEN_MIN_AGE_MS } from './token-store.js';
 

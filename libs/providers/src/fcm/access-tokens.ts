@@ -1,9 +1,9 @@
 import type { Clock, Outcome } from '@app/domain';
+import { within } from '@app/platform';
 import { JWT } from 'google-auth-library';
 import { isObject } from '../merge.js';
 import type { FcmCredentialContent } from '../port.js';
 import { retryAfterMs } from '../retry-after.js';
-import { within } from '../within.js';
 import type { Gaxios } from './token-endpoint.js';
 
 const SCOPE = 'https://www.googleapis.com/auth/firebase.messaging';

@@ -2,11 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { Agent } from 'node:https';
 import type { AgentOptions } from 'node:https';
 import type { Outcome } from '@app/domain';
+import { within } from '@app/platform';
 import type { App, Credential } from 'firebase-admin/app';
 import type { Answered } from '../http2/exchange.js';
 import { isObject } from '../merge.js';
 import { trustedRoots } from '../trusted-roots.js';
-import { within } from '../within.js';
 import { fcmOutcome } from './outcomes.js';
 
 /** Nobody is subscribed to it, and a dry run reaches nobody anyway. */
