@@ -140,7 +140,7 @@ describe('DeliverProcessor', () => {
     const outcome: Outcome = {
       kind: 'retry',
       scope: 'device',
-      backoff: { baseMs: 10_000, capMs: 60_000 },
+      backoff: { leastMs: 0, baseMs: 10_000, capMs: 60_000 },
       status: 500,
       reason: 'INTERNAL',
       message: '',
@@ -154,7 +154,7 @@ describe('DeliverProcessor', () => {
     const outcome: Outcome = {
       kind: 'retry',
       scope: 'credential',
-      backoff: { baseMs: 10_000, capMs: 60_000 },
+      backoff: { leastMs: 0, baseMs: 10_000, capMs: 60_000 },
       status: 503,
       reason: 'UNAVAILABLE',
       message: '',

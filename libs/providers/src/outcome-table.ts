@@ -1,4 +1,4 @@
-import type { Outcome, PayloadOutcome, RetryOutcome } from '@app/domain';
+import type { Backoff, Outcome, PayloadOutcome, RetryOutcome } from '@app/domain';
 import type { Answered } from './http2/exchange.js';
 
 /** What a row decides. Mirrors `Outcome`; what only an adapter can do has kinds of its own. */
@@ -46,6 +46,11 @@ export interface AnswerFacts {
   reason: string;
   message: string;
   retryAfterMs: number | undefined;
+}
+
+/** The back-off of a row that names its first interval: that long at least, and more each time. */
+export function backoffFrom(firstMs: number, capMs: number): Backoff {
+  return { leastMs: firstMs, baseMs: firstMs, capMs };
 }
 
 /** The body as a JSON object, or undefined for everything else (empty, HTML, cut off, a list). */

@@ -33,7 +33,7 @@ interface Case {
   outcome: Partial<Outcome>;
 }
 
-const BACKOFF = { baseMs: 10_000, capMs: 900_000 };
+const BACKOFF = { leastMs: 10_000, baseMs: 10_000, capMs: 900_000 };
 
 const cases: Case[] = [
   {

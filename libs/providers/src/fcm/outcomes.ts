@@ -1,7 +1,7 @@
 import { cleanMessage } from '../exchange-outcome.js';
 import type { Answered } from '../http2/exchange.js';
 import { isObject } from '../merge.js';
-import { headerOf, jsonBody, judge } from '../outcome-table.js';
+import { backoffFrom, headerOf, jsonBody, judge } from '../outcome-table.js';
 import type { AnswerFacts, Judged, Row } from '../outcome-table.js';
 import { retryAfterMs } from '../retry-after.js';
 
@@ -20,7 +20,7 @@ export interface FcmFacts extends AnswerFacts {
 }
 
 const MINUTE = 60_000;
-const BACKOFF = { baseMs: 10_000, capMs: 15 * MINUTE };
+const BACKOFF = backoffFrom(10_000, 15 * MINUTE);
 
 /**
  * What each answer means, first match wins. Status and detail, never the status alone: a proxy or a
