@@ -21,6 +21,8 @@ export interface Message {
   collapseKey?: string;
   /** When the push is worth nothing any more. */
   expiresAt: Date;
+  /** The instant of this attempt, by the clock that `expiresAt` is on: this machine's may be wrong. */
+  attemptAt: Date;
   /** True when the caller set `ttlSeconds: 0`: exactly one attempt, not stored by the provider. */
   immediate: boolean;
   /** Merged last into the FCM message / APNs headers and payload. */

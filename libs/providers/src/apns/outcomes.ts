@@ -1,8 +1,7 @@
 import { cleanMessage } from '../exchange-outcome.js';
 import type { Answered } from '../http2/exchange.js';
-import { backoffFrom, headerOf, jsonBody, judge } from '../outcome-table.js';
+import { backoffFrom, headerOf, jsonBody, judge, retryAfterOf } from '../outcome-table.js';
 import type { AnswerFacts, Judged, Row, Verdict } from '../outcome-table.js';
-import { retryAfterMs } from '../retry-after.js';
 
 /** What an APNs answer says, taken apart once. */
 export interface ApnsFacts extends AnswerFacts {
@@ -186,7 +185,7 @@ export function apnsFacts(
 
   const body = jsonBody(answer);
   facts.json = body !== undefined;
-  facts.retryAfterMs = retryAfterMs(headerOf(answer, 'retry-after'), now);
+  facts.retryAfterMs = retryAfterOf(answer, now);
   const reason = body?.['reason'];
   const timestamp = body?.['timestamp'];
   if (typeof timestamp === 'number' && timestamp > 0 && timestamp < 8.64e15) {

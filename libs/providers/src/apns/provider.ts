@@ -92,12 +92,14 @@ export class ApnsProvider implements Provider<ApnCredential> {
     credential: ApnCredential,
     deadlineMs = this.options.requestTimeoutMs,
   ): Promise<CheckResult> {
+    const now = this.clock.now();
     const message: Message = {
       id: randomUUID(),
       token: NOBODY,
       priority: 'LOW',
       sound: null,
-      expiresAt: this.clock.now(),
+      expiresAt: now,
+      attemptAt: now,
       immediate: true,
     };
     return checkResult(await this.send(credential, message, deadlineMs));

@@ -99,8 +99,7 @@ class FcmClient {
 
   /** @param deadlineAt monotonic milliseconds. */
   async send(message: Message, deadlineAt: number): Promise<Outcome> {
-    const now = this.clock.now();
-    const body = Buffer.from(JSON.stringify({ message: fcmMessage(message, now) }));
+    const body = Buffer.from(JSON.stringify({ message: fcmMessage(message) }));
     const first = await this.attempt(message, body, deadlineAt);
     if (!('renewToken' in first)) return first.outcome;
     const again = await this.attempt(message, body, deadlineAt);
