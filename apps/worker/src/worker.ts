@@ -50,6 +50,12 @@ export interface RunningWorker {
 /** At once: each holds a connection to a provider for some seconds at most. */
 const MAX_CHECKS = 10;
 
+/** What is given up must be written down before the process is ended: so much of the grace period at most. */
+const LAST_WORDS_MS = 5_000;
+
+/** Milliseconds after SIGTERM: what its provider has not answered by then is settled as unknown. */
+const giveUpAfterMs = (graceMs: number) => graceMs - Math.min(graceMs / 2, LAST_WORDS_MS);
+
 const monotonicMs = () => performance.now();
 
 /**
@@ -212,6 +218,10 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   return {
     metricsPort: metricsServer.port,
     stop: async () => {
+      const givingUp = setTimeout(() => {
+        logger.warn('Giving up what has no answer yet, the grace period ends');
+        for (const provider of [providers.FCM, providers.APN]) provider.giveUp();
+      }, giveUpAfterMs(config.shutdownGraceMs));
       // At once: what is in hand may take a while to end, and nothing may join it meanwhile.
       await Promise.all([
         ...[...consumers, checkConsumer].map((consumer) => consumer.close()),
@@ -225,6 +235,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       await settlements.drain();
       await deadTokens.stop();
       await Promise.all([providers.FCM.close(), providers.APN.close()]);
+      clearTimeout(givingUp);
       await connection.close();
       await Promise.all([db.close(), metricsServer.close()]);
     },

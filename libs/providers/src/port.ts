@@ -100,6 +100,11 @@ export interface Provider<C extends ProviderCredential = ProviderCredential> {
    * @param deadlineMs wall-clock milliseconds that it may take.
    */
   check(credential: C, deadlineMs?: number): Promise<CheckResult>;
+  /**
+   * For a process that must end before its provider answers. What is on the wire ends as `unknown`, what still waits
+   * for a token or a stream as `not-sent`, and nothing is sent any more.
+   */
+  giveUp(): void;
   /** Ends all sessions once their requests have settled; resolves when no socket is left. */
   close(): Promise<void>;
 }

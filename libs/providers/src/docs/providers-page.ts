@@ -160,6 +160,7 @@ const notSent = (reason: 'no-slot' | 'connect-failed' | 'refused' | 'closing'): 
 const UNANSWERED: [what: string, exchange: Exchange][] = [
   ['no answer before the deadline', lost('deadline')],
   ['the connection ended with the request on it', lost('connection-lost')],
+  ['given up with the request on it: the grace period of a stop ends', lost('connection-lost')],
   ['RST_STREAM, any code but REFUSED_STREAM', lost('RST_CANCEL')],
   ['REFUSED_STREAM, or above the last stream of a GOAWAY, four times', notSent('refused')],
   ['never connected: refused, reset, DNS, TLS, time-out', notSent('connect-failed')],

@@ -47,12 +47,12 @@ export class AccessTokens {
     return this.authorization;
   }
 
-  /** @param waitMs how long this request can wait for a token. */
-  async get(waitMs: number): Promise<Bearer> {
+  /** @param waitMs how long this request can wait for a token; no longer than until `signal` is aborted. */
+  async get(waitMs: number, signal?: AbortSignal): Promise<Bearer> {
     const ready = this.ready();
     if (ready !== undefined) return { authorization: ready };
     if (this.failure === undefined || this.clock.now().getTime() >= this.failedUntil) {
-      await within(this.refresh(), waitMs);
+      await within(this.refresh(), waitMs, signal);
     }
     const authorization = this.ready();
     if (authorization !== undefined) return { authorization };

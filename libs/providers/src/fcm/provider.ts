@@ -57,6 +57,10 @@ export class FcmProvider implements Provider<FcmCredential> {
     return this.use(credential, (client) => client.check(performance.now() + deadlineMs));
   }
 
+  giveUp(): void {
+    this.clients.giveUp();
+  }
+
   async close(): Promise<void> {
     await this.clients.closeAll();
     this.tokenEndpoint.close();
@@ -79,6 +83,7 @@ export class FcmProvider implements Provider<FcmCredential> {
 class FcmClient {
   private readonly quota = new DistinctWatch();
   private readonly headers: Record<string, string>;
+  private readonly givenUp = new AbortController();
   private dryRun: DryRun | undefined;
 
   constructor(
@@ -109,7 +114,7 @@ class FcmClient {
   /** @param deadlineAt monotonic milliseconds. */
   async check(deadlineAt: number): Promise<CheckResult> {
     const left = () => deadlineAt - performance.now();
-    const bearer = await this.tokens.get(left());
+    const bearer = await this.tokens.get(left(), this.givenUp.signal);
     if ('outcome' in bearer) return checkResult(bearer.outcome);
     this.dryRun ??= this.makeDryRun();
     const now = () => this.clock.now();
@@ -118,6 +123,12 @@ class FcmClient {
     // As for a push: the token may be the old one of a key that was renewed.
     this.tokens.drop(bearer.authorization);
     return checkResult(await this.dryRun.send(left(), now));
+  }
+
+  giveUp(): void {
+    this.givenUp.abort();
+    this.pool.giveUp();
+    this.dryRun?.giveUp();
   }
 
   async close(): Promise<void> {
@@ -140,7 +151,7 @@ class FcmClient {
   private async attempt(message: Message, body: Buffer, deadlineAt: number): Promise<Judged> {
     let authorization = this.tokens.ready();
     if (authorization === undefined) {
-      const bearer = await this.tokens.get(deadlineAt - performance.now());
+      const bearer = await this.tokens.get(deadlineAt - performance.now(), this.givenUp.signal);
       if ('outcome' in bearer) return bearer;
       authorization = bearer.authorization;
     }
