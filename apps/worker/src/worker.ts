@@ -25,6 +25,7 @@ import {
   QUEUES,
 } from '@app/queue';
 import { Admission } from './admission.js';
+import { BulkMover } from './bulk-mover.js';
 import { CheckProcessor } from './check.processor.js';
 import { Claims } from './claims.js';
 import { Credentials } from './credentials.js';
@@ -196,6 +197,12 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     onBegun: () => dispatcher.wake(),
     logger,
   });
+  const bulkMover = new BulkMover(producer, {
+    intervalMs: config.dispatch.intervalMs,
+    slots: () => admission.slots,
+    timeoutMs: config.dispatch.timeoutMs,
+    logger,
+  });
   const listener = new DispatchListener(config.database.url, (signal) =>
     signal === 'work' ? dispatcher.wake() : admission.wake(),
   );
@@ -210,6 +217,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   sweeper.start();
   retention.start();
   scheduler.start();
+  bulkMover.start();
   await admission.start();
   await listener.start();
   dispatcher.wake();
@@ -228,6 +236,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
         sweeper.stop(),
         retention.stop(),
         scheduler.stop(),
+        bulkMover.stop(),
         listener.stop(),
         dispatcher.stop(),
         admission.stop(),

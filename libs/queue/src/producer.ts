@@ -8,6 +8,9 @@ const FORGOTTEN_AT_ONCE = 10_000;
 
 /** Hands pushes over to the queue. */
 export class DeliveryProducer {
+  /** By queue: the id of the first bulk job when it was looked at last. */
+  private readonly firstBulk = new Map<QueueName, string | undefined>();
+
   /** @param jobSize most pushes that one job carries. */
   constructor(
     private readonly connection: Pick<QueueConnection, 'queue' | 'usable'>,
@@ -71,6 +74,34 @@ export class DeliveryProducer {
       const failed = await jobs.clean(0, FORGOTTEN_AT_ONCE, 'failed');
       const completed = await jobs.clean(0, FORGOTTEN_AT_ONCE, 'completed');
       return failed.length + completed.length;
+    });
+  }
+
+  /**
+   * Keeps the bulk lane moving. Small jobs go before bulk ones, without an end where there are always some: when the
+   * first bulk job is the one that this found last time, nobody has taken any meanwhile, and some go before all others.
+   * By that and not by an age: the clocks of those who add jobs may differ.
+   *
+   * @param pushes about as many.
+   * @returns how many jobs went forward.
+   * @throws QueueUnavailable, after `timeoutMs` at the latest.
+   */
+  async moveBulk(queue: QueueName, pushes: number, timeoutMs: number): Promise<number> {
+    return this.inTime(queue, timeoutMs, async () => {
+      const limit = Math.ceil(pushes / this.jobSize);
+      const [first, ...others] = await this.connection.queue(queue).getPrioritized(0, limit);
+      const isStuck = first !== undefined && first.id === this.firstBulk.get(queue);
+      const forward = isStuck ? [first, ...others.slice(0, limit - 1)] : [];
+      // The one that is first afterwards.
+      this.firstBulk.set(queue, (isStuck ? others[limit - 1] : first)?.id);
+      // Each goes to the very front: the last one first, so that they keep their order.
+      for (const job of forward.reverse()) {
+        await job.changePriority({ priority: 0, lifo: true }).catch(async (error: unknown) => {
+          // It has been taken, and has ended.
+          if ((await this.connection.queue(queue).getJob(job.id ?? '')) !== undefined) throw error;
+        });
+      }
+      return forward.length;
     });
   }
 
