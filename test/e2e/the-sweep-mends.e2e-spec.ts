@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { parseId } from '@app/domain';
 import { createLogger, loadConfig } from '@app/platform';
@@ -145,6 +147,28 @@ describe.each(BACKENDS)('on %s, the sweep mends', (backend) => {
     expect(await run.summary()).toMatchObject({ requests: 1, accepted: 1 });
     const windows = await run.query('SELECT outstanding FROM credential_windows');
     expect(windows.every(({ outstanding }) => outstanding === 0)).toBe(true);
+  }, 90_000);
+
+  it('jobs of a killed worker whose clock was ten minutes ahead, which the queue may take for busy', async () => {
+    const run = await begin(backend);
+    // Signs the APNs token that all workers share, by a clock that is right.
+    await run.settled(await send(run));
+    await run.worker.stop();
+    const file = join(run.dir, 'clock');
+    writeFileSync(file, '600000');
+    const shifted = new URL('../../bench/chaos/shifted-clock.js', import.meta.url).href;
+    const ahead = await run.startWorker({
+      NODE_OPTIONS: `--import=${shifted}`,
+      SHIFTED_CLOCK_FILE: file,
+    });
+    const held = await send(run, { to: [{ token: 'sim.slow.1000.held', provider: 'APN' }] });
+    await run.until('it is on the wire', async () => (await run.summary()).requests === 2);
+    await ahead.kill9();
+    await run.startWorker();
+    // A lease of six seconds, and what the sweep calls lost after it.
+    expect((await run.settled(held, 30_000)).stats).toMatchObject({ sent: 1 });
+    const [row] = await run.query('SELECT max(unknown_count)::int AS n FROM push_notifications');
+    expect(row).toEqual({ n: 1 });
   }, 90_000);
 
   it('a queue that vanished with all of its jobs, and a wrong window', async () => {

@@ -390,7 +390,7 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     expect(await seen.until(2)).toEqual(idsOf([...waiting, ...last]));
   });
 
-  it('lets a push that is due begin though a wrong clock has postponed its job, and doubles none', async () => {
+  it('lets a push that is due begin though its job is delayed by a wrong clock, or in a hand that is gone', async () => {
     const [late, inHand, waiting, gone] = jobs(4) as [
       DeliveryToEnqueue,
       DeliveryToEnqueue,
@@ -417,12 +417,13 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     await add([waiting]);
     const due = [late, inHand, waiting, gone];
     await producer.enqueueDue(DELIVER_FCM, due, TIMEOUT_MS);
-    expect(await count()).toEqual({ waiting: 3, delayed: 0, active: 1, failed: 0 });
+    // The one in hand has another beside it: whether its hand is still there, the queue cannot tell.
+    expect(await count()).toEqual({ waiting: 4, delayed: 0, active: 1, failed: 0 });
     release();
-    await seen.until(5);
+    await seen.until(6);
     await consumer.close();
     expect(seen.ids.slice(0, 2)).toEqual([late.id, inHand.id]);
-    expect(seen.ids.slice(2).toSorted()).toEqual(idsOf([late, waiting, gone]).toSorted());
+    expect(seen.ids.slice(2).toSorted()).toEqual(idsOf(due).toSorted());
     expect(await count()).toEqual(NOTHING);
   });
 

@@ -35,8 +35,10 @@ export class DeliveryProducer {
   }
 
   /**
-   * As `enqueue`, for pushes that are due: one whose job is delayed all the same begins now. A worker whose clock was
-   * wrong wrote the instant that it waits for, and an add under its id is dropped.
+   * As `enqueue`, for pushes that are due and that nobody has in hand, whatever their jobs say. A worker whose clock was wrong
+   * wrote when a delayed job begins, and on PostgreSQL how long the lock of an active one lasts and when jobs without a
+   * worker are looked for next; an add under the id of either is dropped. The delayed one begins now, and beside the active
+   * one the push gets another, without an id: its claim tells which of them is the one too many.
    *
    * @throws QueueUnavailable, as `enqueue`.
    */
@@ -46,11 +48,14 @@ export class DeliveryProducer {
     timeoutMs: number,
   ): Promise<void> {
     const jobs = this.connection.queue(queue);
+    const held: DeliveryToEnqueue[] = [];
     await this.inTime(queue, timeoutMs, () =>
       Promise.all(
-        deliveries.map(async ({ id }) => {
-          const job = await jobs.getJob(id);
-          if (job === undefined || !(await job.isDelayed())) return;
+        deliveries.map(async (delivery) => {
+          const job = await jobs.getJob(delivery.id);
+          if (job === undefined) return;
+          if (await job.isActive()) held.push(delivery);
+          if (!(await job.isDelayed())) return;
           await job.promote().catch(async (error: unknown) => {
             // Its time may have come, or its end, since it was looked at.
             if (await job.isDelayed()) throw error;
@@ -59,6 +64,9 @@ export class DeliveryProducer {
       ),
     );
     await this.enqueue(queue, deliveries, timeoutMs);
+    if (held.length === 0) return;
+    const others = held.map(({ id, lane }) => newJob({ id }, { lane, delayMs: 0 }));
+    await this.inTime(queue, timeoutMs, () => jobs.addBulk(others));
   }
 
   /**
@@ -138,7 +146,7 @@ export class DeliveryProducer {
       if (data === undefined || data.more.length + 1 >= this.jobSize) {
         const next = { id, more: [] };
         open.set(lane, next);
-        jobs.push({ name: NAME, data: next, opts: jobOptions({ lane, delayMs }) });
+        jobs.push(newJob(next, { lane, delayMs }));
       } else {
         data.more.push(id);
       }
@@ -155,6 +163,9 @@ interface NewJob {
   opts: JobsOptions;
 }
 
-function ownJob(delivery: DeliveryToEnqueue): NewJob {
-  return { name: NAME, data: { id: delivery.id }, opts: jobOptions(delivery) };
+/** Under an id of the push's own. */
+const ownJob = (delivery: DeliveryToEnqueue): NewJob => newJob({ id: delivery.id }, delivery);
+
+function newJob(data: DeliverJob, options: Parameters<typeof jobOptions>[0]): NewJob {
+  return { name: NAME, data, opts: jobOptions(options) };
 }
