@@ -1,7 +1,9 @@
 /**
  * *fairness*: two accounts, one with 200,000 pushes queued, once in operations of 10,000 and once in operations of
- * one; the other sends single pushes. How much longer do those take than on an idle gateway?
+ * one; the other sends single pushes. How much longer do those take than on an idle gateway? And how much longer beside
+ * 20,000 pushes that wait behind a pause?
  */
+import { fromUUID } from 'typeid-js';
 import { built } from './built.js';
 import { newOperation } from './operation.js';
 import { startStage } from './stage.js';
@@ -32,7 +34,95 @@ export async function fairness(context) {
     log(`fairness: ${backlog} pushes in operations of ${size}`);
     runs.push(await beside(context, backlog, size));
   }
-  return { rate: RATE, runs };
+  log(`fairness: beside pushes behind a pause`);
+  return { rate: RATE, runs, paused: await besideAPause(context) };
+}
+
+/**
+ * With and without them in turn, on one gateway, so that what else changes meanwhile changes both.
+ * @param {BenchContext} context @returns {Promise<FairnessFigures['paused']>}
+ */
+async function besideAPause({ dir, cpuProf, quick, rounds }) {
+  const backlog = quick ? 200 : 20_000;
+  const count = quick ? 5 : RATE * 10;
+  const stage = await startStage({
+    dir,
+    cpuProf,
+    backend: quick ? 'postgres' : 'redis',
+    workers: quick ? 1 : 2,
+  });
+  try {
+    const account = await stage.otherAccount();
+    const small = await stage.tenant(account);
+    await sendSingles(small, { count: quick ? 5 : 60, rate: RATE, name: 'warm' });
+    await untilSettled(stage, account.sid);
+    /** @type {Record<'without' | 'beside', number[]>} */
+    const times = { without: [], beside: [] };
+    const found = { claims: 0, attempts: 0, handedOver: 0, jobs: 0 };
+    const theirs = `account_id <> '${account.sid.slice(2)}'`;
+    // One round more: what is measured first is measured cold.
+    for (let round = 0; round <= rounds; round++) {
+      for (const name of /** @type {const} */ (['without', 'beside'])) {
+        if (name === 'beside') {
+          await stage.query(
+            `UPDATE credential_windows SET paused_until = now() + interval '1 day', paused_at = now(),
+               pause_reason = 'bench' WHERE ${theirs}`,
+          );
+          await layBacklog(stage, backlog, Math.min(backlog, 10_000));
+        }
+        const label = `${name}${round}`;
+        await sendSingles(small, { count, rate: RATE, name: label });
+        await untilSettled(stage, account.sid);
+        if (round > 0)
+          times[name].push(
+            ...(await latencies(stage, (token) => token.startsWith(`sim.ok.${label}-`))),
+          );
+        if (name === 'without') continue;
+        const [row] = await stage.query(
+          `SELECT (SELECT sum(lease) FROM push_notifications WHERE ${theirs})::int AS claims,
+             (SELECT sum(attempt_count) FROM push_notifications WHERE ${theirs})::int AS attempts,
+             (SELECT count(*) FROM operation_parts WHERE ${theirs} AND dispatched_through IS NOT NULL)::int
+               AS handed_over`,
+        );
+        found.claims += row.claims;
+        found.attempts += row.attempts;
+        found.handedOver += row.handed_over;
+        found.jobs += await jobsInQueue(stage);
+        await forgetBacklog(stage);
+      }
+    }
+    return {
+      backlog,
+      withoutMs: spread(times.without),
+      besideMs: spread(times.beside),
+      ratio: rounded(median(times.beside) / median(times.without)),
+      ...found,
+    };
+  } finally {
+    await stage.close();
+  }
+}
+
+/** Cancels what lies there, so that it no longer waits. @param {Stage} stage */
+async function forgetBacklog(stage) {
+  const waiting = await stage.query(
+    `SELECT id FROM operations WHERE status = 'PROCESSING' ORDER BY id`,
+  );
+  for (const { id } of waiting)
+    await stage.client.call(
+      'DELETE',
+      `/v1/PushNotifications/Operations/${fromUUID(id, 'comms_operation')}`,
+    );
+  await stage.query(`UPDATE credential_windows SET paused_until = NULL`);
+}
+
+/** Of both queues, whatever their state. @param {Stage} stage @returns {Promise<number>} */
+async function jobsInQueue({ workers: [worker] }) {
+  const text = await (await fetch(`http://127.0.0.1:${worker?.ready.metricsPort}/metrics`)).text();
+  return [...text.matchAll(/^fanfare_queue_jobs\{.*\} (\d+)$/gm)].reduce(
+    (sum, [, jobs]) => sum + Number(jobs),
+    0,
+  );
 }
 
 /** @param {BenchContext} context @param {number} backlog @param {number} size */

@@ -152,6 +152,19 @@ export interface FairnessFigures {
     backlogPerSecond: number;
     peakMb: { api: number; worker: number; redis: number; simulator: number };
   }[];
+  /** Beside pushes that wait behind a pause, and without them, in turn. */
+  paused: {
+    backlog: number;
+    withoutMs: Spread;
+    besideMs: Spread;
+    /** Of the medians. */
+    ratio: number;
+    /** Of the pushes behind the pause; all of it should be none. */
+    claims: number;
+    attempts: number;
+    handedOver: number;
+    jobs: number;
+  };
 }
 
 /** Pages that the statements of one call touch, found in memory or not. */

@@ -4,11 +4,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Sentence } from '../../scripts/sentence.js';
-import { bodyOf } from './load.js';
+import { TypeID } from 'typeid-js';
+import { bodyOf, tokensOf } from './load.js';
 import { seeded } from './random.js';
 
 /** @import { Json } from '../../scripts/types.js' */
-/** @import { AcceptedRequest, House, PlannedRequest } from './types.js' */
+/** @import { AcceptedRequest, Device, House, PlannedRequest } from './types.js' */
 
 /** Less than an api may be frozen: what it commits after that is found by its key. */
 const REQUEST_MS = 3_000;
@@ -19,6 +20,7 @@ const LOOK_MS = 250;
 const SCHEDULE_PAST = 70_002;
 
 const PUSHES = '/v1/PushNotifications';
+const REGISTRATIONS = `${PUSHES}/DeviceRegistrations`;
 
 /** @param {Pick<House, 'url' | 'account'>} house @param {number} seed */
 export function caller(house, seed) {
@@ -33,7 +35,9 @@ export function caller(house, seed) {
   /** Requests under way or waiting for their repetition. */
   const open = new Map(/** @type {[string, PlannedRequest][]} */ ([]));
   const cancels = new Set(/** @type {Promise<void>[]} */ ([]));
-  const counts = { requests: 0, unanswered: 0, replayed: 0, cancels: 0 };
+  /** Tokens of devices that a user has. @type {string[]} */
+  const registered = [];
+  const counts = { requests: 0, unanswered: 0, replayed: 0, cancels: 0, users: 0 };
   let giveUp = false;
 
   /**
@@ -63,17 +67,63 @@ export function caller(house, seed) {
     }
   };
 
+  /**
+   * Repeats what may be repeated until it is answered.
+   * @param {string} method @param {string} path @param {object} [body]
+   * @returns {Promise<Json | undefined>} undefined: given up
+   * @throws {Sentence} when it is refused
+   */
+  const insist = async (method, path, body) => {
+    while (!giveUp) {
+      const answer = await call(method, path, body && JSON.stringify(body));
+      if (answer !== undefined && answer.status < 300) return answer.body;
+      if (answer !== undefined && answer.status < 500 && answer.status !== 429)
+        throw new Sentence(
+          `${method} ${path} was answered ${answer.status}: ${JSON.stringify(answer.body)}`,
+        );
+      await sleep(REPEAT_MS);
+    }
+  };
+
+  /**
+   * Registers the devices of a user: the same token again makes no second one.
+   * @param {string} appName @param {Device[]} devices
+   * @returns {Promise<string>} the user's id
+   */
+  const register = async (appName, [first, ...others]) => {
+    const made = await insist('POST', REGISTRATIONS, { appName, ...first });
+    const registration = await insist('GET', `${REGISTRATIONS}/${made?.resourceId}`);
+    const userId = registration?.userId;
+    for (const device of others)
+      await insist('POST', REGISTRATIONS, { appName, ...device, userId });
+    return userId;
+  };
+
+  /** @param {PlannedRequest} request @returns {Promise<string[]>} the ids of its users */
+  const usersOf = async ({ app, users, strangers }) => {
+    const ids = await Promise.all(users.map((devices) => register(app, devices)));
+    registered.push(...users.flat().map(({ token }) => token));
+    const unknown = Array.from({ length: strangers }, () => new TypeID('comms_user').toString());
+    return [...ids, ...unknown];
+  };
+
   /** Until somebody says what became of it. @param {PlannedRequest} request */
   const send = async (request) => {
-    const body = JSON.stringify(bodyOf(request));
-    const tokens = request.recipients.map(({ token }) => token);
+    const userIds = await usersOf(request);
+    // Nobody answered any more: then it is not sent.
+    if (giveUp) return undefined;
+    const body = JSON.stringify(bodyOf(request, userIds));
+    const tokens = tokensOf(request);
+    const { app, strangers, ttlSeconds } = request;
     open.set(request.key, request);
     counts.requests += 1;
+    if (request.users.length > 0) counts.users += 1;
     for (let attempt = 1; !giveUp; attempt++) {
       const answer = await call('POST', PUSHES, body, { 'idempotency-key': request.key });
       if (answer?.status === 202) {
         if (answer.headers.get('idempotent-replayed') === 'true') counts.replayed += 1;
-        accepted.push({ key: request.key, operationId: answer.body.operationId, tokens });
+        const { operationId } = answer.body;
+        accepted.push({ key: request.key, operationId, tokens, app, strangers, ttlSeconds });
         open.delete(request.key);
         return answer.body.operationId;
       }
@@ -130,6 +180,7 @@ export function caller(house, seed) {
   return {
     accepted,
     refused,
+    registered,
     wrongCounters,
     counts,
     /**
@@ -169,7 +220,7 @@ export function caller(house, seed) {
       const timer = setTimeout(() => (giveUp = true), withinMs);
       while (cancels.size > 0) await Promise.all(cancels);
       clearTimeout(timer);
-      return [...open.values()].map(({ recipients }) => recipients.map(({ token }) => token));
+      return [...open.values()].map(tokensOf);
     },
   };
 }

@@ -4,18 +4,32 @@
  *
  * - lost: an accepted push that has no row, or ended in no final state, or is SENT and never arrived.
  * - unaccounted: a counter that is not its rows; rows or arrivals that no accepted request asked for; an arrival
- *   for a push that is not SENT and has no unknown try to explain it; a push that arrived under two ids.
+ *   for a push that is not SENT and has no unknown try to explain it; a push that arrived under two ids, or in the wrong
+ *   environment of Apple; one to a good token that is FAILED, and nothing that was broken explains it; a good token that
+ *   its user lost.
  * - duplicates: pushes that the provider accepted more than once; outside the window when more often than
  *   tries of unknown outcome and leases that ran out explain.
  */
 
-/** @import { Arrival, Evidence, Finding, FindingKind, Judgement, PushRow } from './types.js' */
+/** @import { AcceptedRequest, Arrival, DoneFault, Evidence, Finding, FindingKind, Judgement, PushRow } from './types.js' */
 
 const ENDED = /** @type {const} */ (['SENT', 'FAILED', 'CANCELED']);
 const COUNTERS = /** @type {const} */ (['scheduled', 'queued', 'sent', 'failed', 'canceled']);
 
-/** A try keeps at most so many attempts. */
-const KEPT_ATTEMPTS = 20;
+/** Codes of docs/errors.md. */
+const EXPIRED = 71_008;
+const OUTCOME_UNKNOWN = 71_010;
+
+/** Of libs/domain's retry policy: so many tries of unknown outcome, or so many that broke their connection, are the end. */
+const MAX_UNKNOWN = 3;
+const MAX_BLAMED = 2;
+const BLAMING = /^RST_(PROTOCOL|INTERNAL)_ERROR$/;
+
+/** A fault is felt a while longer: connections that step back, leases that run out. */
+const FELT_MS = 15_000;
+
+/** Behaviours of the simulator that a provider calls a dead token for. */
+const DEAD = ['unregistered', 'expired', 'stale'];
 
 /** @param {Evidence} evidence @returns {Judgement} */
 export function judge(evidence) {
@@ -29,7 +43,8 @@ export function judge(evidence) {
   let duplicates = 0;
   const expected = new Set(/** @type {string[]} */ ([]));
 
-  for (const { key, operationId, tokens } of evidence.accepted) {
+  for (const request of evidence.accepted) {
+    const { key, operationId, tokens } = request;
     for (const token of tokens) {
       expected.add(token);
       const [row, ...more] = rows.get(token) ?? [];
@@ -48,6 +63,13 @@ export function judge(evidence) {
         find('lost', `${describe(row)}: never arrived`);
       if (arrived.length > 1) duplicates += 1;
       judgeArrivals(row, arrived, find);
+      judgeEnvironment(row, arrived, request, find);
+      const isGoodToken = behaviourOf(token) === 'ok';
+      if (isGoodToken && row.status === 'FAILED' && !isExplained(row, request, evidence.faults))
+        find(
+          'unaccounted',
+          `${describe(row)}: FAILED with ${row.errorCode}, and nothing explains it`,
+        );
     }
   }
   for (const token of evidence.unresolved.flat()) expected.add(token);
@@ -57,6 +79,10 @@ export function judge(evidence) {
     if (!expected.has(token) && row !== undefined)
       find('unaccounted', `${describe(row)}: of no accepted request`);
   judgeCounters(evidence, find);
+  const stillRegistered = new Set(evidence.stillRegistered);
+  for (const token of evidence.registered)
+    if (!stillRegistered.has(token) && !DEAD.includes(behaviourOf(token)))
+      find('unaccounted', `${token} is no dead token, and its user has it no more`);
 
   const count = (/** @type {FindingKind} */ kind) =>
     findings.filter((finding) => finding.kind === kind).length;
@@ -90,21 +116,58 @@ function judgeArrivals(row, arrived, find) {
 
 /**
  * How often a push may have arrived: once when it is SENT, once for each try whose outcome is unknown, and once
- * for each claim that was never settled. A claim that was settled has left an attempt; `lease-lost` among
- * them stands for the claim before.
+ * for each lease that ran out. The attempt that stands for such a lease is not counted beside it.
  * @param {PushRow} row
  */
-function explained({ status, lease, leaseLost, unknownCount, attempts }) {
+function explained({ status, lostLeases, attempts }) {
   const sent = status === 'SENT' ? 1 : 0;
-  if (unknownCount === 0 && !leaseLost) return sent;
-  const lostLeases = attempts.filter(({ reason }) => reason === 'lease-lost').length;
-  const settled = attempts.length - lostLeases;
-  // Beyond what is kept nothing more can be told apart.
-  const unsettled = attempts.length < KEPT_ATTEMPTS ? Math.max(0, lease - settled) : unknownCount;
   const unknown = attempts.filter(
     ({ outcome, reason }) => outcome === 'unknown' && reason !== 'lease-lost',
   ).length;
-  return sent + unknown + unsettled;
+  return sent + unknown + lostLeases;
+}
+
+/**
+ * Whether a push to a good token may be FAILED: its outcome was unknown too often, or the one try that it had came to
+ * nothing, and each time something was broken. The tokens of the rough break connections themselves.
+ * @param {PushRow} row @param {AcceptedRequest} request @param {DoneFault[]} faults
+ */
+function isExplained({ errorCode, attempts }, { app, ttlSeconds }, faults) {
+  const isFelt = (/** @type {PushRow['attempts'][number]} */ { at, latencyMs }) => {
+    const from = Date.parse(at);
+    const to = from + latencyMs;
+    return faults.some(({ fromMs, toMs }) => from <= toMs + FELT_MS && to >= fromMs);
+  };
+  const isRough = app === 'rough' || app === 'lingering';
+  const troubled = attempts.filter((attempt) => isRough || isFelt(attempt));
+  const unknown = troubled.filter(({ outcome }) => outcome === 'unknown');
+  const blamed = unknown.filter(({ reason = '' }) => BLAMING.test(reason));
+  switch (errorCode) {
+    case OUTCOME_UNKNOWN:
+      return unknown.length >= MAX_UNKNOWN || blamed.length >= MAX_BLAMED;
+    case EXPIRED:
+      return (
+        ttlSeconds === 0 &&
+        troubled.some(({ outcome }) => ['unknown', 'retry', 'credential'].includes(outcome))
+      );
+    default:
+      return false;
+  }
+}
+
+/** @param {string} token */
+const behaviourOf = (token) => token.split('.')[1] ?? '';
+
+/**
+ * @param {PushRow} row @param {Arrival[]} arrived @param {AcceptedRequest} request
+ * @param {(kind: FindingKind, what: string) => void} find
+ */
+function judgeEnvironment(row, arrived, { app }, find) {
+  const apns = app === 'sandbox' ? 'apnsSandbox' : 'apns';
+  const right = row.provider === 'FCM' ? 'fcm' : apns;
+  const wrong = arrived.find(({ provider }) => provider !== right);
+  if (wrong !== undefined)
+    find('unaccounted', `${describe(row)}: arrived at ${wrong.provider}, not at ${right}`);
 }
 
 /**
@@ -114,13 +177,14 @@ function explained({ status, lease, leaseLost, unknownCount, attempts }) {
 function judgeCounters({ accepted, operations, pushes, wrongCounters, outstanding }, find) {
   const known = new Map(operations.map((row) => [row.id, row]));
   const rows = Map.groupBy(pushes, ({ operationId }) => operationId);
-  for (const { operationId, tokens } of accepted) {
+  for (const { operationId, tokens, strangers } of accepted) {
     const operation = known.get(operationId);
+    const expected = tokens.length + strangers;
     if (operation === undefined) find('lost', `${operationId}: there is no operation`);
-    else if (operation.total !== tokens.length)
+    else if (operation.total !== expected || operation.unaddressable !== strangers)
       find(
         'unaccounted',
-        `${operationId}: total ${operation.total} of ${tokens.length} recipients`,
+        `${operationId}: total ${operation.total} with ${operation.unaddressable} unaddressable of ${expected} recipients`,
       );
   }
   for (const operation of operations) {
@@ -143,6 +207,6 @@ function judgeCounters({ accepted, operations, pushes, wrongCounters, outstandin
 }
 
 /** @param {PushRow} row */
-const describe = ({ token, id, status, lease, unknownCount, attempts }) =>
-  `${token} (${id}, ${status}, ${lease} claims, ${unknownCount} unknown, ` +
+const describe = ({ token, id, status, lease, lostLeases, unknownCount, attempts }) =>
+  `${token} (${id}, ${status}, ${lease} claims, ${lostLeases} lost, ${unknownCount} unknown, ` +
   `${attempts.map(({ outcome, reason = '' }) => `${outcome} ${reason}`.trim()).join(' → ') || 'no attempts'})`;

@@ -1,11 +1,23 @@
 import { describe, expect, it } from '@jest/globals';
 import { judge } from './check.js';
-import type { Arrival, Evidence, PushRow } from './types.js';
+import type { AcceptedRequest, Arrival, Evidence, PushRow } from './types.js';
+
+const AT = Date.parse('2026-04-20T14:22:00Z');
+
+const request = (more: Partial<AcceptedRequest> = {}): AcceptedRequest => ({
+  key: 'k',
+  operationId: 'op',
+  tokens: ['a', 'b', 'c', 'd'],
+  strangers: 0,
+  app: 'calm',
+  ttlSeconds: undefined,
+  ...more,
+});
 
 /** A run of one operation in good order: `a` and `b` sent, `c` failed, `d` canceled. */
 function goodRun(): Evidence {
   return {
-    accepted: [{ key: 'k', operationId: 'op', tokens: ['a', 'b', 'c', 'd'] }],
+    accepted: [request()],
     unresolved: [],
     operations: [
       {
@@ -21,6 +33,9 @@ function goodRun(): Evidence {
     ],
     pushes: [push('a'), push('b'), push('c', { status: 'FAILED' }), canceled('d')],
     arrivals: [arrival('a'), arrival('b')],
+    faults: [{ kind: 'down', fromMs: AT, toMs: AT + 1_000 }],
+    registered: [],
+    stillRegistered: [],
     wrongCounters: [],
     outstanding: [0],
   };
@@ -34,20 +49,32 @@ function push(token: string, more: Partial<PushRow> = {}): PushRow {
     provider: 'FCM',
     status: 'SENT',
     lease: 1,
-    leaseLost: false,
+    lostLeases: 0,
     unknownCount: 0,
-    attempts: [{ outcome: 'accepted', counted: true }],
+    errorCode: null,
+    attempts: [ACCEPTED],
     ...more,
   };
 }
 
 const canceled = (token: string) => push(token, { status: 'CANCELED', lease: 0, attempts: [] });
 
-const arrival = (token: string, id: string | null = `id-${token}`): Arrival => ({ token, id });
+const arrival = (token: string, id: string | null = `id-${token}`): Arrival => ({
+  provider: 'fcm',
+  token,
+  id,
+});
 
-const UNKNOWN = { outcome: 'unknown', reason: 'deadline', counted: true };
-const LEASE_LOST = { outcome: 'unknown', reason: 'lease-lost', counted: true };
-const ACCEPTED = { outcome: 'accepted', counted: true };
+const attempt = (outcome: string, reason?: string, atMs = AT) => ({
+  at: new Date(atMs).toISOString(),
+  latencyMs: 10,
+  outcome,
+  ...(reason === undefined ? {} : { reason }),
+  counted: true,
+});
+const UNKNOWN = attempt('unknown', 'deadline');
+const LEASE_LOST = attempt('unknown', 'lease-lost');
+const ACCEPTED = attempt('accepted');
 
 /** The good run with a fault planted in it, judged. */
 function judged(plant: (run: Evidence) => void) {
@@ -175,6 +202,85 @@ describe('the checker', () => {
     });
   });
 
+  describe('of a good token that is FAILED', () => {
+    const GOOD = 'sim.ok.x';
+    /** One push more, to a good token. */
+    const withGood = (more: Partial<PushRow>, of: Partial<AcceptedRequest> = {}) =>
+      judged((run) => {
+        run.accepted.push(request({ key: 'g', operationId: 'good', tokens: [GOOD], ...of }));
+        const [first] = run.operations;
+        if (first === undefined) throw new Error('no operation');
+        const failed = { total: 1, sent: 0, failed: 1, canceled: 0 };
+        run.operations.push({ ...first, id: 'good', ...failed });
+        run.pushes.push(push(GOOD, { operationId: 'good', status: 'FAILED', ...more }));
+      });
+    const three = (atMs?: number) =>
+      [1, 2, 3].map(() => attempt('unknown', 'connection-lost', atMs));
+
+    it('calls unaccounted what nothing explains: an invalid token, a refused payload', () => {
+      const found = withGood({ errorCode: 71_002, attempts: [attempt('invalid-token')] });
+      expect(found).toMatchObject({ unaccounted: 1, lost: 0 });
+      expect(found.what).toContain('nothing explains it');
+    });
+
+    it('takes three unknown outcomes while something was broken, and no fewer', () => {
+      const unknown = { errorCode: 71_010, unknownCount: 3 };
+      expect(withGood({ ...unknown, attempts: three() }).unaccounted).toBe(0);
+      expect(withGood({ ...unknown, attempts: three().slice(1) }).unaccounted).toBe(1);
+      const blamed = [1, 2].map(() => attempt('unknown', 'RST_PROTOCOL_ERROR'));
+      expect(withGood({ ...unknown, attempts: blamed }).unaccounted).toBe(0);
+    });
+
+    it('calls unaccounted three unknown outcomes while nothing was broken', () => {
+      const quiet = { errorCode: 71_010, unknownCount: 3, attempts: three(AT + 60_000) };
+      expect(withGood(quiet).unaccounted).toBe(1);
+      expect(withGood({ ...quiet, attempts: three(AT - 60_000) }).unaccounted).toBe(1);
+      // Neighbours of a rough one break its connections.
+      expect(withGood(quiet, { app: 'rough' }).unaccounted).toBe(0);
+    });
+
+    it('takes an expiry of the one that had a single attempt, and of no other', () => {
+      const expired = { errorCode: 71_008, attempts: [attempt('retry', 'UNAVAILABLE')] };
+      expect(withGood(expired, { ttlSeconds: 0 }).unaccounted).toBe(0);
+      expect(withGood(expired).unaccounted).toBe(1);
+      expect(withGood({ ...expired, attempts: [] }, { ttlSeconds: 0 }).unaccounted).toBe(1);
+    });
+  });
+
+  it('calls unaccounted a push in the wrong environment of Apple', () => {
+    const sandbox = (run: Evidence) => {
+      run.accepted = [request({ app: 'sandbox' })];
+      change(run, 'a', { provider: 'APN' });
+    };
+    const found = judged((run) => {
+      sandbox(run);
+      run.arrivals[0] = { ...arrival('a'), provider: 'apns' };
+    });
+    expect(found).toMatchObject({ unaccounted: 1 });
+    const right = judged((run) => {
+      sandbox(run);
+      run.arrivals[0] = { ...arrival('a'), provider: 'apnsSandbox' };
+    });
+    expect(right.unaccounted).toBe(0);
+  });
+
+  it('calls unaccounted a good token that its user lost, and takes a dead one that is gone', () => {
+    const found = judged((run) => {
+      run.registered = ['sim.ok.x', 'sim.badtoken.x', 'sim.unregistered.x', 'sim.ok.y'];
+      run.stillRegistered = ['sim.ok.y'];
+    });
+    expect(found.unaccounted).toBe(2);
+  });
+
+  it('counts users whom nobody knows as unaddressable', () => {
+    const strange = (run: Evidence, unaddressable: number) => {
+      run.accepted = [request({ strangers: 1 })];
+      for (const operation of run.operations) Object.assign(operation, { total: 5, unaddressable });
+    };
+    expect(judged((run) => strange(run, 1)).unaccounted).toBe(0);
+    expect(judged((run) => strange(run, 0)).unaccounted).toBeGreaterThan(0);
+  });
+
   describe('calls a duplicate', () => {
     it('outside the window what arrived twice without an unknown try', () => {
       const found = judged((run) => run.arrivals.push(arrival('a')));
@@ -183,7 +289,7 @@ describe('the checker', () => {
 
     it('outside the window also when tries were merely retried', () => {
       const found = judged((run) => {
-        change(run, 'a', { lease: 2, attempts: [{ outcome: 'retry', counted: true }, ACCEPTED] });
+        change(run, 'a', { lease: 2, attempts: [attempt('retry'), ACCEPTED] });
         run.arrivals.push(arrival('a'));
       });
       expect(found.duplicatesOutsideWindow).toBe(1);
@@ -198,7 +304,7 @@ describe('the checker', () => {
     });
 
     it('inside the window what a lease that ran out explains, and no more than that', () => {
-      const lost = { lease: 2, unknownCount: 1, attempts: [LEASE_LOST, ACCEPTED] };
+      const lost = { lease: 2, lostLeases: 1, unknownCount: 1, attempts: [LEASE_LOST, ACCEPTED] };
       const once = judged((run) => {
         change(run, 'a', lost);
         run.arrivals.push(arrival('a'));
@@ -213,17 +319,27 @@ describe('the checker', () => {
 
     it('inside the window each of two leases in a row that ran out', () => {
       const found = judged((run) => {
-        change(run, 'a', { lease: 3, unknownCount: 1, attempts: [LEASE_LOST, ACCEPTED] });
+        const attempts = [LEASE_LOST, ACCEPTED];
+        change(run, 'a', { lease: 3, lostLeases: 2, unknownCount: 1, attempts });
         run.arrivals.push(arrival('a'), arrival('a'));
       });
       expect(found).toMatchObject({ duplicates: 1, duplicatesOutsideWindow: 0 });
+    });
+
+    it('outside the window what a claim that was given back would explain: nothing was sent under it', () => {
+      const found = judged((run) => {
+        const attempts = [LEASE_LOST, ACCEPTED];
+        change(run, 'a', { lease: 5, lostLeases: 1, unknownCount: 1, attempts });
+        run.arrivals.push(arrival('a'), arrival('a'));
+      });
+      expect(found).toMatchObject({ duplicates: 1, duplicatesOutsideWindow: 1 });
     });
   });
 
   it('takes what an unknown outcome delivered of a failed push, and a lost lease of a canceled one', () => {
     const found = judged((run) => {
       change(run, 'c', { unknownCount: 1, attempts: [UNKNOWN] });
-      change(run, 'd', { lease: 1, leaseLost: true });
+      change(run, 'd', { lease: 1, lostLeases: 1 });
       run.arrivals.push(arrival('c'), arrival('d'));
     });
     expect(found).toMatchObject({ lost: 0, unaccounted: 0, duplicates: 0 });

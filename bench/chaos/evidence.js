@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TypeID } from 'typeid-js';
-import { ledgerFile } from './house.js';
+import { ledgerFile, LOST_LEASES } from './house.js';
 
 /** @import { Json } from '../../scripts/types.js' */
 /** @import { Arrival, Evidence, House, OperationRow, PushRow } from './types.js' */
@@ -79,10 +79,11 @@ export async function openExample({ query }) {
 
 /**
  * @param {House} house @param {ReturnType<typeof caller>} client
- * @param {string[][]} unresolved @param {string[]} repairs
+ * @param {Pick<Evidence, 'unresolved' | 'faults'> & { repairs: string[] }} run
  * @returns {Promise<Evidence>}
  */
-export async function collect(house, client, unresolved, repairs) {
+export async function collect(house, client, { unresolved, faults, repairs }) {
+  const devices = await house.query('SELECT token FROM devices');
   const windows = await house.query('SELECT outstanding FROM credential_windows');
   return {
     accepted: client.accepted.map((request) => ({
@@ -97,11 +98,16 @@ export async function collect(house, client, unresolved, repairs) {
     ),
     pushes: /** @type {PushRow[]} */ (
       await house.query(
-        `SELECT id, operation_id AS "operationId", token, provider, status, lease,
-           lease_lost AS "leaseLost", unknown_count AS "unknownCount", attempts
-         FROM push_notifications`,
+        `SELECT p.id, operation_id AS "operationId", token, provider, status, lease,
+           coalesce(l.n, 0)::int AS "lostLeases", unknown_count AS "unknownCount",
+           error_code AS "errorCode", attempts
+         FROM push_notifications p LEFT JOIN (
+           SELECT push_id, count(*) AS n FROM ${LOST_LEASES} GROUP BY push_id) l ON l.push_id = p.id`,
       )
     ),
+    faults,
+    registered: client.registered,
+    stillRegistered: devices.map((/** @type {Json} */ row) => row.token),
     arrivals: readArrivals(readFileSync(ledgerFile(house.dir), 'utf8')),
     wrongCounters: [...client.wrongCounters, ...repairs],
     outstanding: windows.map((/** @type {Json} */ row) => row.outstanding),
@@ -112,7 +118,7 @@ export async function collect(house, client, unresolved, repairs) {
 export function readArrivals(text) {
   return text.split('\n').flatMap((line) => {
     if (line === '') return [];
-    const { token, id, accepted } = JSON.parse(line);
-    return accepted ? [{ token, id }] : [];
+    const { provider, token, id, accepted } = JSON.parse(line);
+    return accepted ? [{ provider, token, id }] : [];
   });
 }

@@ -1,7 +1,8 @@
 /** Everything that is done to the house, a kind a row: what it is, what it touches, how it goes and comes back. */
+import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { Sentence } from '../../scripts/sentence.js';
+import { codeOf, Sentence } from '../../scripts/sentence.js';
 import { LEASE_MS } from './house.js';
 
 /** @import { FaultKind, House, PlannedFault, Seat } from './types.js' */
@@ -181,6 +182,20 @@ export const FAULTS = {
       await insist(() => postgres.restart());
     },
   },
+  'postgres-freeze': {
+    what: 'SIGSTOP of PostgreSQL and all its children, SIGCONT later',
+    parts: ['postgres'],
+    run: async ({ postgres }, fault) => {
+      const { pid } = postgres;
+      if (pid === undefined) return;
+      // The postmaster first: nobody is born meanwhile.
+      process.kill(pid, 'SIGSTOP');
+      const family = [pid, ...childrenOf(pid)];
+      for (const each of family) signal(each, 'SIGSTOP');
+      await sleep(lasting(fault, 500, BEYOND_LEASE_MS));
+      for (const each of family) signal(each, 'SIGCONT');
+    },
+  },
   'read-only': {
     what: 'PostgreSQL takes no writes, as with a full disk',
     parts: ['postgres'],
@@ -191,6 +206,25 @@ export const FAULTS = {
     },
   },
 };
+
+/** @param {number} pid @returns {number[]} */
+function childrenOf(pid) {
+  const { stdout } = spawnSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' });
+  return stdout.split('\n').flatMap((line) => {
+    const [child = NaN, parent] = line.trim().split(/\s+/).map(Number);
+    return parent === pid ? [child] : [];
+  });
+}
+
+/** @param {number} pid @param {NodeJS.Signals} name */
+function signal(pid, name) {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    // A backend that ended by itself.
+    if (codeOf(error) !== 'ESRCH') throw error;
+  }
+}
 
 /**
  * Lets the simulator behave so for a while.

@@ -15,6 +15,26 @@ import { seat } from './seat.js';
 /** A lease of a claim, as the workers have it here. */
 export const LEASE_MS = 5_000;
 
+/** A row for each lease that ran out: no row of a push says how often that happened. */
+export const LOST_LEASES = 'chaos_lost_leases';
+
+/**
+ * A witness inside PostgreSQL. A lease is lost when another claim finds it still there (one that its owner takes again, since
+ * nobody answered it, has the same name), or a cancel does. A settlement and a claim that is given back end it.
+ */
+const WITNESS = [
+  `CREATE TABLE ${LOST_LEASES} (push_id uuid NOT NULL)`,
+  `GRANT SELECT, INSERT ON ${LOST_LEASES} TO PUBLIC`,
+  `CREATE FUNCTION chaos_lost_lease() RETURNS trigger LANGUAGE plpgsql AS
+   $$ BEGIN INSERT INTO public.${LOST_LEASES} VALUES (OLD.id); RETURN NULL; END $$`,
+  `CREATE TRIGGER chaos_lost_lease AFTER UPDATE ON push_notifications FOR EACH ROW WHEN (
+     OLD.lease_until IS NOT NULL AND (
+       (NEW.lease > OLD.lease AND NEW.claim IS DISTINCT FROM OLD.claim)
+       OR (NEW.lease = OLD.lease AND NEW.status = 'CANCELED' AND NEW.lease_lost AND (
+         NOT OLD.lease_lost OR (OLD.lease_until < now() AND NEW.attempts = OLD.attempts)))))
+   EXECUTE FUNCTION chaos_lost_lease()`,
+];
+
 /** Intervals and leases a tenth of their defaults, so that what heals by itself heals within a short run. */
 const SHORT = {
   LOG_LEVEL: 'warn',
@@ -56,6 +76,7 @@ export async function startHouse({ backend, jobSize, dir, isOver, step }) {
     base: { ...bareEnvironment(), SIMULATOR_LEDGER_FILE: ledgerFile(dir) },
     env: { ...SHORT, DELIVERY_JOB_SIZE: String(jobSize), PORT: String(ports[0]) },
   });
+  for (const sql of WITNESS) await asSuperuser(postgres, sql);
   const crashes = /** @type {string[]} */ ([]);
   const uncleanStops = /** @type {string[]} */ ([]);
   const heard = {

@@ -20,10 +20,10 @@ import { HELP, readOptions } from './options.js';
 import { isGood, summary, table } from './report.js';
 import { planFaults, turns } from './schedule.js';
 
-/** @import { ChaosOptions, House, Outcome, PlannedFault } from './types.js' */
+/** @import { ChaosOptions, DoneFault, House, Outcome, PlannedFault } from './types.js' */
 
 /** The run gives up waiting when nothing moved for so long: what is left then is lost. */
-const STUCK_MS = 90_000;
+const STUCK_MS = 120_000;
 
 /** For requests that were not answered while everything broke. */
 const RESOLVE_MS = 60_000;
@@ -92,13 +92,13 @@ async function chaos(options, { dir, log, isOver }) {
   const show = (/** @type {string} */ title, /** @type {() => Promise<any>} */ work) =>
     step(title, work, log);
   const house = await startHouse({ ...options, dir, step: show, isOver });
-  await show('Store credentials of three customers', () => storeCredentials(house));
+  await show('Store credentials of five customers', () => storeCredentials(house));
 
   const client = caller(house, options.seed);
   const repairs = watchRepairs(house);
   const lengthMs = options.seconds * 1_000;
   const begun = performance.now();
-  const [faults] = await show(`Send for ${options.seconds} s, and break things`, () =>
+  const [done] = await show(`Send for ${options.seconds} s, and break things`, () =>
     Promise.all([
       breakThings(house, planFaults(options), log),
       client.run(planLoad(options), lengthMs),
@@ -109,13 +109,16 @@ async function chaos(options, { dir, log, isOver }) {
   const settledMs = performance.now() - begun - lengthMs;
   const wrong = await repairs.end();
   await show('Stop api and workers', () => house.closeGateway());
-  const evidence = await collect(house, client, unresolved, wrong);
+  const evidence = await collect(house, client, { unresolved, faults: done, repairs: wrong });
   await house.simulator.close();
   await show('Stop everything', stopEverything);
+  /** @type {Record<string, number>} */
+  const faults = {};
+  for (const { kind } of done) faults[kind] = (faults[kind] ?? 0) + 1;
   return {
     options,
     faults,
-    cases: Object.values(faults).reduce((sum, times) => sum + times, 0),
+    cases: done.length,
     counts: client.counts,
     settledMs,
     crashes: house.crashes,
@@ -132,18 +135,22 @@ async function storeCredentials(house) {
       await fetch(`${house.simulator.control}/credentials?name=${appName}`)
     ).json();
     await storeCredential(api, { appName, credentialType: 'FCM', content: ready.fcm });
-    await storeCredential(api, { appName, credentialType: 'APN', content: ready.apnToken });
+    await storeCredential(api, {
+      appName,
+      credentialType: appName === 'sandbox' ? 'APN_SANDBOX' : 'APN',
+      content: appName === 'certificate' ? ready.apnCertificate : ready.apnToken,
+    });
   }
 }
 
 /**
  * @param {House} house @param {PlannedFault[]} plan @param {(line: string) => void} log
- * @returns {Promise<Record<string, number>>} how often each kind was done
+ * @returns {Promise<DoneFault[]>} in the order of their ends
  */
 async function breakThings(house, plan, log) {
   const inTurn = turns();
-  /** @type {Record<string, number>} */
-  const done = {};
+  /** @type {DoneFault[]} */
+  const done = [];
   const begun = performance.now();
   const clock = () => seconds(performance.now() - begun).padStart(8);
   const running = [];
@@ -155,9 +162,9 @@ async function breakThings(house, plan, log) {
     const { parts, run } = faultOf(fault.kind);
     running.push(
       inTurn(parts, async () => {
-        const from = clock();
+        const [from, fromMs] = [clock(), Date.now()];
         await run(house, fault);
-        done[fault.kind] = (done[fault.kind] ?? 0) + 1;
+        done.push({ kind: fault.kind, fromMs, toMs: Date.now() });
         log(`  ${from} to ${clock()}  ${fault.kind}`);
       }).catch((error) => void (broken ??= error)),
     );

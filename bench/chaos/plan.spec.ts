@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { kindsOn } from './faults.js';
-import { bodyOf, LARGEST, planLoad } from './load.js';
+import { APPS, bodyOf, LARGEST, planLoad, tokensOf } from './load.js';
 import { planFaults, turns } from './schedule.js';
 import type { PlannedRequest } from './types.js';
 
@@ -18,7 +18,7 @@ describe('the load', () => {
   });
 
   it('has sizes from 1 to 5,000, the largest however short the run is', () => {
-    const sizes = requests(300).map(({ recipients }) => recipients.length);
+    const sizes = requests(300).map((request) => tokensOf(request).length);
     expect(Math.min(...sizes)).toBe(1);
     expect(Math.max(...sizes.slice(0, 2))).toBe(LARGEST);
     expect(Math.max(...sizes)).toBe(LARGEST);
@@ -26,14 +26,14 @@ describe('the load', () => {
 
   it('has the rate that was asked for', () => {
     const all = requests(1_000);
-    const pushes = all.reduce((sum, { recipients }) => sum + recipients.length, 0);
+    const pushes = all.reduce((sum, request) => sum + tokensOf(request).length, 0);
     const seconds = all.reduce((sum, { gapMs }) => sum + gapMs, 0) / 1_000;
     expect(pushes / seconds).toBeGreaterThan(OPTIONS.rate * 0.8);
     expect(pushes / seconds).toBeLessThan(OPTIONS.rate * 1.25);
   });
 
   it('never names a token twice', () => {
-    const tokens = requests(200).flatMap(({ recipients }) => recipients.map(({ token }) => token));
+    const tokens = requests(200).flatMap(tokensOf);
     expect(new Set(tokens).size).toBe(tokens.length);
   });
 
@@ -45,11 +45,33 @@ describe('the load', () => {
     expect(share(({ inSeconds }) => inSeconds === 0)).toBeGreaterThan(0.5);
   });
 
-  it('asks for trouble of a minute only while a long run has time for it', () => {
-    const apps = (seconds: number) =>
-      new Set(requests(200, { ...OPTIONS, seconds }).map(({ app }) => app));
-    expect(apps(25)).not.toContain('lingering');
-    expect(apps(600)).toContain('lingering');
+  it('asks for trouble that lingers in every run, for as long as there is time', () => {
+    const troubles = (seconds: number) =>
+      new Set(
+        requests(1_500, { ...OPTIONS, seconds })
+          .filter(({ app }) => app === 'lingering')
+          .flatMap((request) => [...request.users.flat(), ...request.recipients])
+          .map(({ provider, token }) => `${provider} ${token.split('.').slice(1, 3).join('.')}`),
+      );
+    // By the rules of FCM ten seconds and more, of APNs thirty.
+    expect(troubles(14)).toContain('FCM internal.1');
+    expect(troubles(14)).not.toContain('APN internal.1');
+    for (const trouble of ['APN internal.2', 'FCM internal.2', 'APN unavailable.1'])
+      expect(troubles(6_000)).toContain(trouble);
+  });
+
+  it('has every kind of customer, users with devices of their own, and some whom nobody knows', () => {
+    const all = requests(500);
+    expect(new Set(all.map(({ app }) => app))).toEqual(new Set(APPS));
+    const toUsers = all.filter(({ users }) => users.length > 0);
+    expect(toUsers.length).toBeGreaterThan(20);
+    const devices = toUsers.flatMap(({ users }) => users).map(({ length }) => length);
+    expect(new Set(devices)).toEqual(new Set([1, 2, 3]));
+    expect(all.some(({ strangers }) => strangers > 0)).toBe(true);
+    const [request] = toUsers;
+    if (request === undefined) throw new Error('no request');
+    const ids = request.users.map((_, at) => `comms_user_${at}`);
+    expect(bodyOf(request, ids).to).toMatchObject(ids.map((userId) => ({ userId })));
   });
 
   it('makes a body that the api takes', () => {

@@ -19,9 +19,11 @@ export function table(outcome) {
     ...Object.entries(faults).map(([kind, times]) => wide(kind, times)),
     wide('cases', outcome.cases),
     '',
+    wide('seed', options.seed),
     wide('requests', counts.requests),
     wide('  without an answer at first', counts.unanswered),
     wide('  of those accepted all the same', counts.replayed),
+    wide('  to users, by their registered devices', counts.users),
     wide('cancels', counts.cancels),
     wide('settled after the last request', seconds(outcome.settledMs)),
     wide('processes that ended by themselves', outcome.crashes.length),
@@ -66,6 +68,10 @@ export const summary = ({ judgement, options, ...outcome }) => ({
   faults: outcome.faults,
 });
 
-/** @param {Outcome} outcome */
-export const isGood = ({ judgement: { lost, unaccounted, duplicatesOutsideWindow } }) =>
-  lost + unaccounted + duplicatesOutsideWindow === 0;
+/**
+ * Nothing was lost, contradicted or doubled, nothing ended by itself, and SIGTERM was answered by exit code 0.
+ * @param {Pick<Outcome, 'judgement' | 'crashes' | 'uncleanStops'>} outcome
+ */
+export const isGood = ({ judgement, crashes, uncleanStops }) =>
+  judgement.lost + judgement.unaccounted + judgement.duplicatesOutsideWindow === 0 &&
+  crashes.length + uncleanStops.length === 0;

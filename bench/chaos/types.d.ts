@@ -1,4 +1,5 @@
 /** The shapes that the parts of the chaos rig share. */
+import type { APPS } from './load.js';
 import type { seeded } from './random.js';
 import type {
   Json,
@@ -35,13 +36,25 @@ export interface PlannedFault {
   length: number;
 }
 
+export type App = (typeof APPS)[number];
+
+export interface Device {
+  provider: 'FCM' | 'APN';
+  /** No other device has it. */
+  token: string;
+}
+
 /** One request of the load. */
 export interface PlannedRequest {
   /** Milliseconds after the one before. */
   gapMs: number;
   key: string;
-  app: string;
-  recipients: { provider: 'FCM' | 'APN'; token: string }[];
+  app: App;
+  recipients: Device[];
+  /** Recipients that are users: the devices that each has registered before. */
+  users: Device[][];
+  /** Recipients that are users whom nobody knows. */
+  strangers: number;
   /** Seconds ahead; 0 = now. */
   inSeconds: number;
   ttlSeconds: number | undefined;
@@ -57,7 +70,20 @@ export interface AcceptedRequest {
   key: string;
   /** As the answer said it. */
   operationId: string;
+  /** One a push, those of users' devices too. */
   tokens: string[];
+  /** Recipients without a push. */
+  strangers: number;
+  app: App;
+  /** 0: a single attempt that comes to nothing is the end. */
+  ttlSeconds: number | undefined;
+}
+
+/** When something was broken, in milliseconds since the epoch. */
+export interface DoneFault {
+  kind: string;
+  fromMs: number;
+  toMs: number;
 }
 
 export interface OperationRow {
@@ -79,14 +105,23 @@ export interface PushRow {
   status: 'SCHEDULED' | 'QUEUED' | 'SENT' | 'FAILED' | 'CANCELED';
   /** How often it was claimed. */
   lease: number;
-  /** The last claim but one, or the one before a cancel, ended without a settlement. */
-  leaseLost: boolean;
+  /** Of those claims, how many ended because their time ran out: nobody settled them or gave them back. */
+  lostLeases: number;
   unknownCount: number;
-  attempts: { outcome: string; reason?: string; counted: boolean }[];
+  /** Of docs/errors.md; null unless it is FAILED. */
+  errorCode: number | null;
+  attempts: {
+    at: string;
+    latencyMs: number;
+    outcome: string;
+    reason?: string;
+    counted: boolean;
+  }[];
 }
 
 /** A request that the provider accepted, from the simulator's ledger. */
 export interface Arrival {
+  provider: 'fcm' | 'apns' | 'apnsSandbox';
   token: string;
   /** What the message says it is; null when it does not say. */
   id: string | null;
@@ -100,6 +135,12 @@ export interface Evidence {
   operations: OperationRow[];
   pushes: PushRow[];
   arrivals: Arrival[];
+  /** What was broken, and when. */
+  faults: DoneFault[];
+  /** Tokens of devices that were registered for a user. */
+  registered: string[];
+  /** Of those, the ones that are registered at the end. */
+  stillRegistered: string[];
   /** Counters that did not add up while it ran: repairs of the sweep, answers of the api. */
   wrongCounters: string[];
   /** `outstanding` of the credentials' windows when nothing was left to do. */
@@ -191,7 +232,13 @@ export interface Outcome {
   faults: Record<string, number>;
   /** Faults done in all. */
   cases: number;
-  counts: { requests: number; unanswered: number; replayed: number; cancels: number };
+  counts: {
+    requests: number;
+    unanswered: number;
+    replayed: number;
+    cancels: number;
+    users: number;
+  };
   /** From the end of the load until nothing was left to do. */
   settledMs: number;
   crashes: readonly string[];

@@ -26,6 +26,7 @@ export async function ours({ provider, ca, origin, tokenUrl, fcm, apn }) {
     priority: /** @type {const} */ ('HIGH'),
     sound: null,
     expiresAt: new Date(Date.now() + 3_600_000),
+    attemptAt: new Date(),
     immediate: false,
   });
   return {

@@ -82,8 +82,20 @@ export const growthGoals = ({ sizes }) =>
   }));
 
 /** @param {FairnessFigures} figures @returns {Goal[]} */
-export const fairnessGoals = ({ runs }) =>
-  runs.flatMap((run) => [
+export const fairnessGoals = ({ runs, paused }) => [
+  {
+    what: 'beside 20,000 pushes behind a pause, median of that without them',
+    wanted: 1.1,
+    found: paused.ratio,
+    atMost: true,
+  },
+  {
+    what: 'claims, jobs and attempts of those',
+    wanted: 0,
+    found: paused.claims + paused.jobs + paused.attempts + paused.handedOver,
+    atMost: true,
+  },
+  ...runs.flatMap((run) => [
     {
       what: `beside operations of ${run.size}, median of the idle one’s`,
       wanted: 3,
@@ -91,4 +103,5 @@ export const fairnessGoals = ({ runs }) =>
       atMost: true,
     },
     { what: 'peak of a worker, MB', wanted: 300, found: run.peakMb.worker, atMost: true },
-  ]);
+  ]),
+];

@@ -225,7 +225,7 @@ const growthSection = ({ sizes }) =>
   ].join('\n\n');
 
 /** @param {FairnessFigures} figures */
-const fairnessSection = ({ rate, runs }) =>
+const fairnessSection = ({ rate, runs, paused }) =>
   [
     table(
       [
@@ -250,4 +250,8 @@ const fairnessSection = ({ rate, runs }) =>
       ]),
     ),
     `Single pushes of the second account at ${rate} a second, from accept to the provider.`,
+    `Beside ${paused.backlog.toLocaleString('en-US')} pushes of the first behind a pause they took ${paused.besideMs.p50} ms (p50; p99 ` +
+      `${paused.besideMs.p99} ms), without them ${paused.withoutMs.p50} ms (p99 ${paused.withoutMs.p99} ms), in turn on one gateway: ` +
+      `${paused.ratio} ×. Of those behind the pause: ${paused.claims} claims, ${paused.handedOver} handed over, ${paused.attempts} ` +
+      `attempts, ${paused.jobs} jobs.`,
   ].join('\n\n');

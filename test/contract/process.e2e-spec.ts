@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { createTestDatabase } from '../support/database.js';
 import type { TestDatabase } from '../support/database.js';
@@ -62,6 +63,20 @@ describe('the process', () => {
     // One line that it is ready; Nest's own list of routes stays out.
     expect(output()).toMatch(/"msg":"Ready"/);
     expect(output()).not.toMatch(/Mapped|InstanceLoader/);
+  });
+
+  it('stops in time beside a connection that was opened ahead and has not asked for anything', async () => {
+    const { child, exited } = start({ ...environment(), SHUTDOWN_GRACE_SECONDS: '10' });
+    const [ready] = await once(child, 'message');
+    const { port } = ready as { port: number };
+    const silent = connect(port, '127.0.0.1');
+    await once(silent, 'connect');
+    // The process has it, too, when it answers one that came later.
+    expect((await fetch(`http://127.0.0.1:${port}/health/ready`)).status).toBe(200);
+    const ended = once(silent.resume(), 'close');
+    child.kill('SIGTERM');
+    expect(await exited).toEqual([0, null]);
+    await ended;
   });
 
   it('stops with 1 and names every fault of its configuration', async () => {

@@ -42,13 +42,14 @@ describe('npm run chaos', () => {
         unaccounted: 0,
         duplicatesOutsideWindow: 0,
         crashes: 0,
+        uncleanStops: 0,
         seed,
         code: 0,
       });
       expect(result.accepted).toBeGreaterThan(5_000);
       expect(result.sent + result.failed + result.canceled).toBe(result.accepted);
       expect(Object.values(result.faults)).toHaveLength(result.cases);
-      expect(result.cases).toBeGreaterThanOrEqual(MAIN_BACKEND === 'redis' ? 23 : 20);
+      expect(result.cases).toBeGreaterThanOrEqual(MAIN_BACKEND === 'redis' ? 24 : 21);
       await allGone(temp);
     },
     240_000,

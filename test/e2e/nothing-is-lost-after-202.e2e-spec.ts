@@ -142,11 +142,11 @@ describe.each(BACKENDS)('on %s with 100 pushes a job, after 202 nothing is lost'
       env: { DELIVERY_JOB_SIZE: '100', WORKER_CONCURRENCY: '50' },
     });
     await run.startWorker();
-    const behaviours = ['ok', 'slow.50', 'internal.1', 'badtoken', 'refuse.1'];
-    // `internal` comes back after a back-off of up to 30 seconds: two of them are enough.
+    const behaviours = ['ok', 'slow.50', 'throttle.1.1', 'badtoken', 'refuse.1'];
+    // Three devices of one project that are throttled would hold up all of it.
     const sent = tokens(2_000).map((token, at) => {
       const behaviour = behaviours[at % 5] ?? 'ok';
-      if (behaviour === 'internal.1' && at > 10) return token;
+      if (behaviour === 'throttle.1.1' && at > 10) return token;
       return behaviour === 'ok' ? token : `sim.${behaviour}.${at}`;
     });
     const operationId = await run.send(sent);

@@ -142,10 +142,10 @@ describe('a push', () => {
 
   it('of data alone carries its own id in its data, for the app to use', async () => {
     const content = { data: { order: '7' } };
-    const operationId = await run.send(['sim.internal.1.d1', 'sim.ok.d2'], { content });
+    const operationId = await run.send(['sim.throttle.1.1.d1', 'sim.ok.d2'], { content });
     await run.settled(operationId, 60_000);
     const ids = new Set<string>();
-    for (const entry of await ledger('sim.internal.1.d1')) {
+    for (const entry of await ledger('sim.throttle.1.1.d1')) {
       const { data } = bodyOf(entry).message;
       expect(data).toEqual({ order: '7', fanfareId: expect.any(String) });
       ids.add(data.fanfareId);

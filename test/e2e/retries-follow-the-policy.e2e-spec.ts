@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Json } from '../../scripts/types.js';
 import { startTestGateway, type TestGateway } from '../support/gateway.js';
@@ -104,13 +106,54 @@ describe('a push', () => {
     ]);
   });
 
+  it.each([300_000, -300_000])(
+    'lives and waits by the clock of the database when its worker’s is wrong by %i ms',
+    async (aheadMs) => {
+      await run.worker.stop();
+      const file = join(run.dir, `clock-${aheadMs}`);
+      writeFileSync(file, String(aheadMs));
+      const shifted = new URL('../../bench/chaos/shifted-clock.js', import.meta.url).href;
+      const worker = await run.startWorker({
+        NODE_OPTIONS: `--import=${shifted}`,
+        SHIFTED_CLOCK_FILE: file,
+      });
+      const token = (behaviour: string) => `sim.${behaviour}.clock${aheadMs}`;
+      const began = Date.now();
+      const ids = [
+        await sendTo(token('ok'), 'FCM', { ttlSeconds: 600 }),
+        await sendTo(token('ok.apn'), 'APN', { ttlSeconds: 600 }),
+        await sendTo(token('throttle.1.1.d2.date'), 'APN', { ttlSeconds: 600 }),
+      ];
+      for (const id of ids)
+        expect((await run.settled(id, 90_000)).stats).toMatchObject({ sent: 1 });
+      const seconds = (Date.now() - began) / 1_000;
+      const within = (value: unknown, most: number) => {
+        expect(Number(value)).toBeLessThanOrEqual(most);
+        expect(Number(value)).toBeGreaterThanOrEqual(most - seconds - 1);
+      };
+      const [toFcm] = await ledger(token('ok'));
+      const { message } = JSON.parse(toFcm.request.body);
+      within(message.android.ttl.replace('s', ''), 600);
+      within(message.webpush.headers.TTL, 600);
+      const [toApn] = await ledger(token('ok.apn'));
+      const expiresAt = Math.floor((began + (seconds + 600) * 1_000) / 1_000);
+      within(message.apns.headers['apns-expiration'], expiresAt);
+      within(toApn.request.headers['apns-expiration'], expiresAt);
+      const [first, second] = attemptsOf(await fetched(ids[2] as string));
+      expect(Date.parse(second.at) - Date.parse(first.at)).toBeGreaterThanOrEqual(1_950);
+      await worker.stop();
+    },
+    120_000,
+  );
+
   // Last: it ends the worker.
   it('that a killed worker had in hand is never sent again, with at-most-once', async () => {
+    const worker = await run.startWorker();
     const operationId = await sendTo('sim.slow.1400.killed', 'APN');
     await run.until('it is on the wire', async () => {
       return (await ledger('sim.slow.1400.killed')).length === 1;
     });
-    await run.worker.kill9();
+    await worker.kill9();
     await run.startWorker();
     expect((await run.settled(operationId, 60_000)).stats).toMatchObject({ failed: 1 });
     const push = await fetched(operationId);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LedgerFile } from './ledger-file.js';
@@ -38,6 +38,18 @@ describe('the ledger on disk', () => {
     }
     const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
     expect(lines.map((line) => JSON.parse(line))).toEqual([kept('a'), kept('b')]);
+  });
+
+  it('gives back what simulators before it wrote, but for a line that was cut off', () => {
+    const path = join(dir, 'ledger.ndjson');
+    const first = new LedgerFile(path);
+    expect(first.earlier).toEqual([]);
+    for (const token of ['a', 'b']) first.append(entry(token));
+    first.close();
+    appendFileSync(path, '{"provider":"ap');
+    const second = new LedgerFile(path);
+    expect(second.earlier).toEqual([kept('a'), kept('b')]);
+    second.close();
   });
 
   it('is written before record() returns', () => {

@@ -46,6 +46,24 @@ describe('a directory', () => {
     expect((await stat(join(dir, 'simulator.json'))).mode & 0o777).toBe(0o600);
   });
 
+  it('with a ledger lets a token’s troubles go on over a restart, not begin anew', async () => {
+    const options = { dir, ledgerFile: join(dir, 'ledger.ndjson') };
+    const statuses: number[] = [];
+    for (let restarts = 0; restarts < 3; restarts++) {
+      const simulator = await startSimulator(options);
+      const session = await open(simulator.fcmOrigin, { ca: simulator.ca });
+      const authorization = await bearer(simulator);
+      for (const token of ['sim.internal.2.a', 'sim.unregistered.a', 'sim.ok.a']) {
+        const body = JSON.stringify({ message: { token } });
+        const { status } = await send(session, { ':path': SEND, authorization }, body);
+        statuses.push(status);
+      }
+      await shut(session);
+      await simulator.stop();
+    }
+    expect(statuses).toEqual([500, 404, 200, 500, 404, 200, 200, 404, 200]);
+  });
+
   it('that is damaged is not silently begun anew', async () => {
     await writeFile(join(dir, 'simulator.json'), '{}');
     await expect(startSimulator({ dir })).rejects.toThrow(/simulator\.json is damaged/);

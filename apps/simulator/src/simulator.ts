@@ -104,6 +104,7 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     let behaviour = defaultBehaviour();
     const now = (): number => Date.now() / 1_000 + behaviour.clockOffsetSeconds;
     const stage = new Stage(ledger, () => behaviour);
+    stage.remember(file?.earlier ?? []);
     const accessTokens = new AccessTokens();
     const providerTokens = new ProviderTokens(credentials, now);
 

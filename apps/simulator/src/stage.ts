@@ -1,5 +1,6 @@
 import type { Behaviour, ServerName } from './behaviour.js';
 import type { Exchange, Reply } from './exchange.js';
+import type { WrittenEntry } from './ledger-file.js';
 import type { Ledger } from './ledger.js';
 import { parseToken, type BehaviourName, type Rule } from './rules.js';
 
@@ -86,6 +87,15 @@ export class Stage {
       }
       default:
         rule.behaviour satisfies never;
+    }
+  }
+
+  /** Goes on where a simulator before this one ended: a token's troubles are not played anew. */
+  remember(entries: readonly WrittenEntry[]): void {
+    for (const { provider, token, accepted } of entries) {
+      if (parseToken(token).times === Infinity) continue;
+      const key = `${provider} ${token}`;
+      this.done.set(key, accepted ? Infinity : (this.done.get(key) ?? 0) + 1);
     }
   }
 

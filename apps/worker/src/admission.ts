@@ -39,6 +39,8 @@ const WARN_EVERY_MS = 60_000;
 export class Admission {
   /** Most that one credential may have outstanding, whatever its window. */
   share = MAX_WINDOW;
+  /** Pushes of one provider that all workers can have in hand at once. */
+  slots: number;
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
   private wanted = false;
@@ -60,7 +62,9 @@ export class Admission {
       | 'warn'
     >,
     private readonly options: AdmissionOptions,
-  ) {}
+  ) {
+    this.slots = options.slots;
+  }
 
   /** The first look is over when it resolves: until then the share is not known. */
   async start(): Promise<void> {
@@ -109,6 +113,7 @@ export class Admission {
     const { workerId, slots, startWindow } = this.options;
     const crew = await this.admissions.seen(workerId, slots);
     const { slots: all, activeCredentials, busyCredentials } = crew;
+    this.slots = all;
     // Half at most, and no more than leaves each of the busy ones as much.
     const parts = Math.max(busyCredentials, 2);
     this.share = activeCredentials > 1 ? Math.max(Math.floor(all / parts), 1) : MAX_WINDOW;

@@ -77,6 +77,7 @@ const to = (token: string): Message => ({
   priority: 'HIGH',
   sound: null,
   expiresAt: new Date(Date.now() + 3_600_000),
+  attemptAt: new Date(),
   immediate: false,
 });
 

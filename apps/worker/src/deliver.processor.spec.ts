@@ -48,11 +48,11 @@ interface Given {
 async function deliver(given: Given = {}) {
   const committed: PushSettlement[] = [];
   const retired: unknown[] = [];
-  let sends = 0;
+  const sentAt: Date[] = [];
   const push = claimed(given.push);
   const claim: Claim = { state: 'claimed', push, sendBefore: 100, answeredAt: 0 };
-  const send = () => {
-    sends++;
+  const send = (at: Date) => {
+    sentAt.push(at);
     return Promise.resolve(given.outcome ?? accepted);
   };
   const workerNow = new Date(now.getTime() + (given.aheadMs ?? 0));
@@ -99,7 +99,8 @@ async function deliver(given: Given = {}) {
     comeBackInMs: comeBackAt === undefined ? undefined : comeBackAt.getTime() - workerNow.getTime(),
     settlement: committed[0],
     committed: committed.length,
-    sends,
+    sends: sentAt.length,
+    sentAt: sentAt[0],
     retired,
   };
 }
@@ -140,7 +141,7 @@ describe('DeliverProcessor', () => {
     const outcome: Outcome = {
       kind: 'retry',
       scope: 'device',
-      backoff: { baseMs: 10_000, capMs: 60_000 },
+      backoff: { leastMs: 0, baseMs: 10_000, capMs: 60_000 },
       status: 500,
       reason: 'INTERNAL',
       message: '',
@@ -154,7 +155,7 @@ describe('DeliverProcessor', () => {
     const outcome: Outcome = {
       kind: 'retry',
       scope: 'credential',
-      backoff: { baseMs: 10_000, capMs: 60_000 },
+      backoff: { leastMs: 0, baseMs: 10_000, capMs: 60_000 },
       status: 503,
       reason: 'UNAVAILABLE',
       message: '',
@@ -308,8 +309,10 @@ describe('DeliverProcessor', () => {
     'judges time by the database’s clock when the worker’s is wrong by %i ms',
     async (aheadMs) => {
       const push = { expiresAt: new Date(now.getTime() + 60_000), firstAttemptAt: now };
-      const { settlement } = await deliver({ aheadMs, push, readyAtMs: 50 });
+      const { settlement, sentAt } = await deliver({ aheadMs, push, readyAtMs: 50 });
       expect(settlement?.to).toBe('SENT');
+      // What is left of its time to live on the wire.
+      expect(sentAt).toEqual(new Date(now.getTime() + 50));
       expect(settlement?.attempts[0]?.at).toBe('2026-04-20T14:22:00.050Z');
       const outcome: Outcome = { kind: 'not-sent', reason: 'no-slot', message: '', afterMs: 1_000 };
       expect(await deliver({ aheadMs, push, outcome })).toMatchObject({

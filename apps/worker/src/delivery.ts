@@ -82,10 +82,10 @@ export class Delivery {
   }
 
   /** Hands the push over and settles what came of it. */
-  async attempt(send: () => Promise<Outcome>): Promise<Settlement> {
+  async attempt(send: (at: Date) => Promise<Outcome>): Promise<Settlement> {
     const at = this.now();
     const startMs = this.options.monotonicMs();
-    const outcome = await send().catch((err: unknown): Outcome => {
+    const outcome = await send(at).catch((err: unknown): Outcome => {
       // Adapters answer by values; should one throw all the same, the request may have left.
       this.options.logger.warn({ err, pushNotificationId: this.push.id }, 'A send threw');
       return { kind: 'unknown', reason: 'internal', message: '' };

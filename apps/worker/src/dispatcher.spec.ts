@@ -46,14 +46,38 @@ function make(
 const turn: Turns = { accountIds: ['a'], handedOver: 10 };
 
 describe('Dispatcher', () => {
-  it('takes three small turns, then one bulk, while there is work', async () => {
-    const { dispatcher, taken, afterTurns } = make((_lane, at) => (at <= 8 ? turn : null));
+  it('takes three small turns, then one bulk, while there is work; every fourth time bulk first', async () => {
+    const { dispatcher, taken, afterTurns } = make((_lane, at) => (at <= 16 ? turn : null));
     dispatcher.wake();
-    await afterTurns(10);
-    expect(taken.slice(0, 8)).toEqual([
-      ...['small', 'small', 'small', 'bulk'],
-      ...['small', 'small', 'small', 'bulk'],
+    await afterTurns(18);
+    const smallFirst = ['small', 'small', 'small', 'bulk'];
+    expect(taken.slice(0, 16)).toEqual([
+      ...smallFirst,
+      ...smallFirst,
+      ...smallFirst,
+      ...['bulk', 'small', 'small', 'small'],
     ]);
+  });
+
+  it('lets bulk have room now and then where small sends take all of it as it comes free', async () => {
+    let room = 0;
+    const got = { small: 0, bulk: 0 };
+    const { dispatcher, afterTurns, taken } = make((lane) => {
+      const handedOver = room;
+      room = 0;
+      got[lane] += handedOver;
+      return handedOver === 0 ? null : { accountIds: ['a'], handedOver };
+    });
+    for (let freed = 0; freed < 40; freed++) {
+      room = 10;
+      const before = taken.length;
+      dispatcher.wake();
+      await afterTurns(before + 3);
+      await new Promise(setImmediate);
+    }
+    expect(got.small + got.bulk).toBe(400);
+    expect(got.bulk).toBeGreaterThanOrEqual(50);
+    expect(got.small).toBeGreaterThan(2 * got.bulk);
   });
 
   it('asks a lane no further in a round once it found nothing', async () => {

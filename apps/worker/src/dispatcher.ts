@@ -2,10 +2,13 @@ import type { DispatchChunk, DispatchLane, DispatchRepository } from '@app/persi
 import type { Logger } from '@app/platform';
 
 /** Small sends pass bulk: three turns of theirs, then one of the others. */
-const ROUND: readonly [DispatchLane, number][] = [
+const SMALL_FIRST: readonly [DispatchLane, number][] = [
   ['small', 3],
   ['bulk', 1],
 ];
+/** Where small sends take all the room of a window as it comes free, bulk would never find any. */
+const BULK_FIRST = SMALL_FIRST.toReversed();
+const BULK_FIRST_EVERY = 4;
 
 export interface DispatcherOptions {
   /** Most pushes an account's turn hands over. */
@@ -27,6 +30,8 @@ export interface DispatcherOptions {
  * then it sleeps until it is woken or its interval is over.
  */
 export class Dispatcher {
+  /** That handed something over: each wake ends with one that does not. */
+  private rounds = 0;
   private running = false;
   private stopped = false;
   private wanted = false;
@@ -72,13 +77,16 @@ export class Dispatcher {
 
   /** Rounds of turns until one whole round hands nothing over. */
   private async takeTurns(): Promise<void> {
-    let handedOver: number;
-    do {
+    for (;;) {
       await this.options.usable();
-      handedOver = 0;
-      for (const [lane, turns] of ROUND) handedOver += await this.take(lane, turns);
-      if (handedOver > 0) this.options.onHandedOver?.(handedOver);
-    } while (handedOver > 0);
+      let handedOver = 0;
+      const isBulkFirst = this.rounds % BULK_FIRST_EVERY === BULK_FIRST_EVERY - 1;
+      const round = isBulkFirst ? BULK_FIRST : SMALL_FIRST;
+      for (const [lane, turns] of round) handedOver += await this.take(lane, turns);
+      if (handedOver === 0) return;
+      this.rounds++;
+      this.options.onHandedOver?.(handedOver);
+    }
   }
 
   /** Up to `turns` turns of a lane; stops at the first that finds nothing. */

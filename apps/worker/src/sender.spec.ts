@@ -7,6 +7,7 @@ import type { Credentials } from './credentials.js';
 import type { OperationContents } from './operation-contents.js';
 import { Sender } from './sender.js';
 
+const attemptAt = new Date('2026-04-20T14:21:30Z');
 const push = {
   id: newId(),
   token: 't',
@@ -38,7 +39,7 @@ async function messageOf(over: Partial<OperationSettings>): Promise<Message> {
     { FCM: { send } } as unknown as Providers,
   );
   const prepared = await sender.prepare(push);
-  if (prepared.state === 'ready') await prepared.send();
+  if (prepared.state === 'ready') await prepared.send(attemptAt);
   return sent!;
 }
 
@@ -49,6 +50,7 @@ const least = {
   priority: 'LOW',
   sound: null,
   expiresAt: push.expiresAt,
+  attemptAt,
   immediate: false,
 };
 

@@ -12,7 +12,8 @@ export type Prepared =
       immediate: boolean;
       /** Of the credential's secret. */
       version: number;
-      send: () => Promise<Outcome>;
+      /** @param at the instant of the attempt, by the database's clock. */
+      send: (at: Date) => Promise<Outcome>;
     }
   | { state: 'refused'; immediate: boolean; outcome: Outcome }
   | { state: 'no-credential'; immediate: boolean };
@@ -44,8 +45,8 @@ export class Sender {
       const outcome = payloadFault(error.message);
       return { state: 'refused', immediate, outcome };
     }
-    const message = toMessage(push, content, rendered, immediate);
-    const send = () => this.handOver(credential, message);
+    const send = (at: Date) =>
+      this.handOver(credential, toMessage(push, content, rendered, immediate, at));
     return { state: 'ready', immediate, version: credential.version, send };
   }
 
@@ -68,6 +69,7 @@ function toMessage(
   { settings }: OperationContent,
   rendered: RenderedContent,
   immediate: boolean,
+  attemptAt: Date,
 ): Message {
   const message: Message = {
     id: push.id,
@@ -76,6 +78,7 @@ function toMessage(
     priority: settings.priority,
     sound: settings.sound,
     expiresAt: push.expiresAt,
+    attemptAt,
     immediate,
   };
   if (settings.collapseKey !== null) message.collapseKey = settings.collapseKey;

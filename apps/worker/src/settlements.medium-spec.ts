@@ -118,7 +118,7 @@ describe('what a provider says', () => {
       {
         kind: 'retry',
         scope: 'device',
-        backoff: { baseMs: 60_000, capMs: 60_000 },
+        backoff: { leastMs: 0, baseMs: 60_000, capMs: 60_000 },
         status: 500,
         reason: 'Inter\0nal',
         message: 'a NUL \0 and half a pair \ud800',

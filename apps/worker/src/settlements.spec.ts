@@ -62,7 +62,7 @@ describe('Settlements', () => {
     const pause = {
       kind: 'slowed' as const,
       afterMs: 5,
-      backoff: { baseMs: 1, capMs: 1 },
+      backoff: { leastMs: 0, baseMs: 1, capMs: 1 },
       jitter: 0,
       reason: '',
       version: 1,

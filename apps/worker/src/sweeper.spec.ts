@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { LostPush, SweepPass } from '@app/persistence';
+import type { LostPush, Rounds, SweepPass } from '@app/persistence';
 import { Sweeper, type SweepRule } from './sweeper.js';
 
 interface Given {
@@ -12,6 +12,11 @@ interface Given {
   /** The queue does not answer. */
   away?: boolean;
   expired?: number;
+  /** About so many are stored. */
+  operations?: number;
+  intervalMs?: number;
+  /** What all workers share. */
+  rounds?: Rounds;
   counters?: number;
   parts?: number;
 }
@@ -22,6 +27,8 @@ function make(given: Given) {
   const requeued: LostPush[] = [];
   const warnings: string[] = [];
   const cursors: (string | null)[] = [];
+  const counted: { operations: number; pushes: number }[] = [];
+  const rounds = given.rounds ?? { expire: null, counters: null, parts: null };
   let work = 0;
   let expired = 0;
   const note = <T>(name: string, answer: T) => {
@@ -52,6 +59,8 @@ function make(given: Given) {
             : given.rewound,
         ),
       handedOverAgain: () => note('handedOverAgain', undefined),
+      rounds: () => Promise.resolve({ next: { ...rounds }, operations: given.operations ?? 0 }),
+      keepRounds: (next) => Promise.resolve(void Object.assign(rounds, next)),
     },
     {
       expire: (after) => {
@@ -60,11 +69,14 @@ function make(given: Given) {
       },
     },
     {
-      counters: () => note('counters', audited(given.counters)),
+      counters: (_after, _days, limit) => {
+        counted.push(limit);
+        return note('counters', audited(given.counters));
+      },
       parts: () => note('parts', audited(given.parts)),
     },
     {
-      intervalMs: 1,
+      intervalMs: given.intervalMs ?? 1_000,
       lostAfterMs: 90_000,
       retentionDays: 7,
       retryWindowMs: 86_400_000,
@@ -90,6 +102,7 @@ function make(given: Given) {
     requeued,
     warnings,
     cursors,
+    counted,
     work: () => work,
     expired: () => expired,
   };
@@ -166,6 +179,32 @@ describe('Sweeper', () => {
     expect([expired(), work(), faults]).toEqual([6, 2, []]);
   });
 
+  it('goes on where another worker ended', async () => {
+    const rounds: Rounds = { expire: null, counters: null, parts: null };
+    const [one, other] = [make({ rounds }), make({ rounds })];
+    await one.sweeper.sweep();
+    const after = rounds.expire;
+    await other.sweeper.sweep();
+    expect(after).not.toBeNull();
+    expect(other.cursors).toEqual([after]);
+  });
+
+  it.each([
+    ['few', 0, 1_000, 10],
+    ['36,000', 36_000, 1_000, 10],
+    ['a million', 1_000_000, 1_000, 278],
+    ['a million, with passes of a tenth', 1_000_000, 100, 28],
+    ['three million and more', 3_600_000, 1_000, 1_000],
+    ['a hundred million', 100_000_000, 1_000, 1_000],
+  ])(
+    'counts as many operations a pass as come round in an hour, of %s, within bounds',
+    async (_, operations, intervalMs, expected) => {
+      const { sweeper, counted } = make({ operations, intervalMs });
+      await sweeper.sweep();
+      expect(counted).toEqual([{ operations: expected, pushes: 10_000 }]);
+    },
+  );
+
   it('mends counters and parts, which are faults', async () => {
     const given = { remembered: 'epoch-2', counters: 2, parts: 1 };
     const { sweeper, faults, work, warnings } = make(given);
@@ -198,6 +237,8 @@ describe('Sweeper', () => {
         },
         rewindAll: () => Promise.resolve(null),
         handedOverAgain: () => Promise.resolve(),
+        rounds: () => Promise.reject(new Error('no pass had the lock')),
+        keepRounds: () => Promise.resolve(),
       },
       { expire: () => Promise.resolve({ next: null, expired: 0 }) },
       {

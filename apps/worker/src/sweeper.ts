@@ -38,7 +38,11 @@ const FORGET_LIMIT = 10_000;
 const AUDIT_EVERY = 10;
 /** Of each pass; the next goes on where this one ended. */
 const EXPIRE = { operations: 5_000, pushes: 5_000 };
-const AUDITED = { operations: 10, pushes: 10_000 };
+/**
+ * A pass counts as many as it takes to come round in an hour, within these bounds: the most, in operations and in
+ * pushes, cost some ten milliseconds.
+ */
+const AUDITED = { leastOperations: 10, mostOperations: 1_000, pushes: 10_000, roundMs: 3_600_000 };
 const PARTS_OF = 1_000;
 
 /**
@@ -51,15 +55,12 @@ export class Sweeper {
   private passes = 0;
   private current: Promise<void> = Promise.resolve();
   private queueAway = false;
-  /** How far the rules have come that take a few operations a pass. */
-  private readonly next: Record<'expire' | 'counters' | 'parts', Uuid | null> = {
-    expire: null,
-    counters: null,
-    parts: null,
-  };
 
   constructor(
-    private readonly sweeps: Pick<SweepRepository, 'pass' | 'rewindAll' | 'handedOverAgain'>,
+    private readonly sweeps: Pick<
+      SweepRepository,
+      'pass' | 'rewindAll' | 'handedOverAgain' | 'rounds' | 'keepRounds'
+    >,
     private readonly expiries: Pick<ExpireRepository, 'expire'>,
     private readonly audits: Pick<AuditRepository, 'counters' | 'parts'>,
     private readonly options: SweeperOptions,
@@ -83,8 +84,12 @@ export class Sweeper {
     this.passes++;
     if (found === null) return;
     if (found.queueLost !== null) await this.rewind(found.queueLost);
-    await this.expire();
-    await this.audit();
+    const { next, operations } = await this.sweeps.rounds();
+    await this.sweeps.keepRounds({
+      expire: await this.expire(next.expire),
+      counters: await this.auditCounters(next.counters, operations),
+      parts: await this.auditParts(next.parts),
+    });
     if (found.lost.length > 0) await this.requeue(found.lost);
   }
 
@@ -118,42 +123,39 @@ export class Sweeper {
     return { queueLost, lost };
   }
 
-  private async expire(): Promise<void> {
+  private async expire(after: Uuid | null): Promise<Uuid | null> {
     const { retryWindowMs, onExpired, onWork } = this.options;
-    const { next, expired } = await this.expiries.expire(this.next.expire, {
-      ...EXPIRE,
-      retryWindowMs,
-    });
-    this.next.expire = next;
-    if (expired === 0) return;
-    onExpired?.(expired);
-    onWork();
+    const { next, expired } = await this.expiries.expire(after, { ...EXPIRE, retryWindowMs });
+    if (expired > 0) {
+      onExpired?.(expired);
+      onWork();
+    }
+    return next;
   }
 
-  private async audit(): Promise<void> {
-    const counters = await this.audits.counters(
-      this.next.counters,
-      this.options.retentionDays,
-      AUDITED,
-    );
-    this.next.counters = counters.next;
-    if (counters.wrong > 0) {
-      this.fault('counter-wrong', counters.wrong);
-      const { wrong, mended } = counters;
-      this.options.logger.warn(
-        { wrong, mended },
-        'Counters of operations did not match their pushes',
-      );
+  /** @param stored about how many operations there are. */
+  private async auditCounters(after: Uuid | null, stored: number): Promise<Uuid | null> {
+    const { retentionDays, intervalMs, logger } = this.options;
+    const { leastOperations, mostOperations, pushes, roundMs } = AUDITED;
+    const share = Math.ceil((stored * intervalMs) / roundMs);
+    const operations = Math.min(Math.max(share, leastOperations), mostOperations);
+    const limit = { operations, pushes };
+    const { next, wrong, mended } = await this.audits.counters(after, retentionDays, limit);
+    if (wrong > 0) {
+      this.fault('counter-wrong', wrong);
+      logger.warn({ wrong, mended }, 'Counters of operations did not match their pushes');
     }
-    const parts = await this.audits.parts(this.next.parts, PARTS_OF);
-    this.next.parts = parts.next;
-    if (parts.mended === 0) return;
-    this.fault('part-wrong', parts.mended);
-    this.options.logger.warn(
-      { parts: parts.mended },
-      'Pushes that nobody looked at are dispatched',
-    );
-    this.options.onWork();
+    return next;
+  }
+
+  private async auditParts(after: Uuid | null): Promise<Uuid | null> {
+    const { next, mended } = await this.audits.parts(after, PARTS_OF);
+    if (mended > 0) {
+      this.fault('part-wrong', mended);
+      this.options.logger.warn({ parts: mended }, 'Pushes that nobody looked at are dispatched');
+      this.options.onWork();
+    }
+    return next;
   }
 
   private async rewind(epoch: string): Promise<void> {

@@ -25,6 +25,7 @@ import {
   QUEUES,
 } from '@app/queue';
 import { Admission } from './admission.js';
+import { BulkMover } from './bulk-mover.js';
 import { CheckProcessor } from './check.processor.js';
 import { Claims } from './claims.js';
 import { Credentials } from './credentials.js';
@@ -49,6 +50,12 @@ export interface RunningWorker {
 
 /** At once: each holds a connection to a provider for some seconds at most. */
 const MAX_CHECKS = 10;
+
+/** What is given up must be written down before the process is ended: so much of the grace period at most. */
+const LAST_WORDS_MS = 5_000;
+
+/** Milliseconds after SIGTERM: what its provider has not answered by then is settled as unknown. */
+const giveUpAfterMs = (graceMs: number) => graceMs - Math.min(graceMs / 2, LAST_WORDS_MS);
 
 const monotonicMs = () => performance.now();
 
@@ -190,6 +197,12 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     onBegun: () => dispatcher.wake(),
     logger,
   });
+  const bulkMover = new BulkMover(producer, {
+    intervalMs: config.dispatch.intervalMs,
+    slots: () => admission.slots,
+    timeoutMs: config.dispatch.timeoutMs,
+    logger,
+  });
   const listener = new DispatchListener(config.database.url, (signal) =>
     signal === 'work' ? dispatcher.wake() : admission.wake(),
   );
@@ -204,6 +217,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   sweeper.start();
   retention.start();
   scheduler.start();
+  bulkMover.start();
   await admission.start();
   await listener.start();
   dispatcher.wake();
@@ -212,12 +226,17 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   return {
     metricsPort: metricsServer.port,
     stop: async () => {
+      const givingUp = setTimeout(() => {
+        logger.warn('Giving up what has no answer yet, the grace period ends');
+        for (const provider of [providers.FCM, providers.APN]) provider.giveUp();
+      }, giveUpAfterMs(config.shutdownGraceMs));
       // At once: what is in hand may take a while to end, and nothing may join it meanwhile.
       await Promise.all([
         ...[...consumers, checkConsumer].map((consumer) => consumer.close()),
         sweeper.stop(),
         retention.stop(),
         scheduler.stop(),
+        bulkMover.stop(),
         listener.stop(),
         dispatcher.stop(),
         admission.stop(),
@@ -225,6 +244,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       await settlements.drain();
       await deadTokens.stop();
       await Promise.all([providers.FCM.close(), providers.APN.close()]);
+      clearTimeout(givingUp);
       await connection.close();
       await Promise.all([db.close(), metricsServer.close()]);
     },

@@ -75,8 +75,10 @@ export interface RetryOutcome extends Answer, Unsent {
   backoff: Backoff;
 }
 
-/** Exponential back-off: full jitter between 0 and min(cap, base × 2^n). */
+/** Exponential back-off with full jitter; see `backoffMs`. */
 export interface Backoff {
+  /** Never sooner: the first interval where the provider names one, else 0. ADR 7. */
+  leastMs: number;
   baseMs: number;
   capMs: number;
 }

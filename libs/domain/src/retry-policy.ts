@@ -19,20 +19,21 @@ export const defaultRetryPolicy: RetryPolicy = {
   retryWindowMs: 24 * 3_600_000,
   unknown: 'at-least-once',
   maxUnknown: 3,
-  unknownBackoff: { baseMs: 1_000, capMs: 60_000 },
-  refusedBackoff: { baseMs: 60_000, capMs: 15 * 60_000 },
+  unknownBackoff: { leastMs: 0, baseMs: 1_000, capMs: 60_000 },
+  refusedBackoff: { leastMs: 0, baseMs: 60_000, capMs: 15 * 60_000 },
 };
 
 /**
- * Full-jitter exponential back-off: uniform in [0, min(cap, base × 2^attempts)).
+ * Full-jitter exponential back-off: uniform in [least, min(cap, least + base × 2^attempts)).
  *
  * @param attempts counted attempts before this one (0 for the first).
  * @returns milliseconds.
  * @see https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
  */
 export function backoffMs(backoff: Backoff, attempts: number, random: Random): number {
-  const ceiling = Math.min(backoff.capMs, backoff.baseMs * 2 ** Math.min(attempts, 30));
-  return Math.floor(random() * ceiling);
+  const { leastMs, baseMs, capMs } = backoff;
+  const spread = Math.min(capMs - leastMs, baseMs * 2 ** Math.min(attempts, 30));
+  return leastMs + Math.floor(random() * spread);
 }
 
 /**

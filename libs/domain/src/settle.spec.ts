@@ -18,7 +18,7 @@ const push = (over: Partial<PushState> = {}): PushState => ({
 const run = (outcome: Outcome, over: Partial<PushState> = {}, policy: Partial<RetryPolicy> = {}) =>
   settle(push(over), outcome, { ...defaultRetryPolicy, ...policy }, now, () => 0.5);
 const answer = { status: 503, reason: 'UNAVAILABLE', message: 'try later' };
-const backoff = { baseMs: 10_000, capMs: 60_000 };
+const backoff = { leastMs: 0, baseMs: 10_000, capMs: 60_000 };
 const retry: Outcome = { kind: 'retry', scope: 'device', backoff, ...answer };
 const unknown: Outcome = { kind: 'unknown', reason: 'deadline', message: '' };
 const code = (name: keyof typeof FAILURES) => FAILURES[name].code;
@@ -59,6 +59,16 @@ describe('settle', () => {
     expect(run(retry)).toMatchObject({ to: 'QUEUED', dueInMs: 5_000, counted: true });
     expect(run(retry, { attemptCount: 2 }).dueInMs).toBe(20_000);
     expect(run(retry, { attemptCount: 9 }).dueInMs).toBe(30_000);
+  });
+
+  it('never comes before the first interval that the provider names', () => {
+    const named = { leastMs: 10_000, baseMs: 10_000, capMs: 60_000 };
+    const outcome: Outcome = { ...retry, backoff: named };
+    const soonest = (attemptCount: number) =>
+      settle(push({ attemptCount }), outcome, defaultRetryPolicy, now, () => 0).dueInMs;
+    expect([0, 1, 9].map(soonest)).toEqual([10_000, 10_000, 10_000]);
+    expect(run(outcome).dueInMs).toBe(15_000);
+    expect(run(outcome, { attemptCount: 9 }).dueInMs).toBe(35_000);
   });
 
   it('sends again at once only once', () => {

@@ -26,7 +26,7 @@ beforeEach(async () => {
 const slowed = (over: Partial<Pause & { version: number }> = {}) => ({
   kind: 'slowed' as const,
   afterMs: 60_000,
-  backoff: { baseMs: 10_000, capMs: 60_000 },
+  backoff: { leastMs: 0, baseMs: 10_000, capMs: 60_000 },
   jitter: 0.5,
   reason: '(503 UNAVAILABLE)',
   version: 1,
@@ -144,6 +144,23 @@ describe('a pause', () => {
     // Full jitter: half of the base.
     expect(window.left_ms).toBeGreaterThan(4_000);
     expect(window.left_ms).toBeLessThanOrEqual(5_001);
+  });
+
+  it('lasts for the first interval that the provider names at least', async () => {
+    const { claims } = await inHand(1, 1);
+    const backoff = { leastMs: 10_000, baseMs: 10_000, capMs: 60_000 };
+    await hear(claims[0]!, slowed({ afterMs: null, backoff, jitter: 0 }));
+    const { left_ms: leftMs } = await windowOf();
+    expect(leftMs).toBeGreaterThan(9_000);
+    expect(leftMs).toBeLessThanOrEqual(10_001);
+    await store.db.query(
+      'UPDATE credential_windows SET paused_until = NULL, pauses = 20 WHERE credential_id = $1',
+      [tenant.fcm],
+    );
+    const { claims: later } = await inHand(1, 1);
+    await hear(later[0]!, slowed({ afterMs: null, backoff, jitter: 1 }));
+    expect((await windowOf()).left_ms).toBeGreaterThan(59_000);
+    expect((await windowOf()).left_ms).toBeLessThanOrEqual(60_001);
   });
 
   it('never makes a window smaller than one push', async () => {

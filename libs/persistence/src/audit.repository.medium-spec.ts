@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId } from '@app/domain';
+import pg from 'pg';
 import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import type { Tenant } from './testing.js';
 
@@ -137,6 +138,40 @@ describe('a part', () => {
     await store.sweeps.pass((pass) => pass.closeParts(10));
     expect(await parts()).toEqual({ next: null, wrong: 0, mended: 0 });
     expect((await store.operations.find(tenant.accountId, id))?.status).toBe('COMPLETED');
+  });
+});
+
+describe('the rounds of the sweep', () => {
+  it('go on in any worker, and begin anew when they came to their end', async () => {
+    const [expire, counters] = [newId(), newId()];
+    await store.sweeps.keepRounds({ expire, counters, parts: null });
+    expect((await store.sweeps.rounds()).next).toEqual({ expire, counters, parts: null });
+    await store.sweeps.keepRounds({ expire: null, counters, parts: expire });
+    expect((await store.sweeps.rounds()).next).toEqual({ expire: null, counters, parts: expire });
+  });
+
+  it('find a wrong counter among many operations, so many a pass', async () => {
+    const ids: string[] = [];
+    for (let n = 0; n < 60; n++) ids.push(await store.accept(tenant, 1));
+    await plant('UPDATE operations SET sent = 1, queued = 0 WHERE id = $1', ids.at(-1) ?? '');
+    let [passes, wrong] = [0, 0];
+    let next: string | null = null;
+    do {
+      const audit = await store.audits.counters(next, 7, { operations: 25, pushes: 10_000 });
+      next = audit.next;
+      wrong += audit.wrong;
+      passes++;
+    } while (next !== null);
+    expect([passes, wrong]).toEqual([3, 1]);
+  });
+
+  it('know about how many operations are stored, once PostgreSQL counted them', async () => {
+    for (let n = 0; n < 7; n++) await store.accept(tenant, 1);
+    const owner = new pg.Client({ connectionString: store.database.ownerUrl });
+    await owner.connect();
+    await owner.query('ANALYZE operations');
+    await owner.end();
+    expect((await store.sweeps.rounds()).operations).toBe(7);
   });
 });
 

@@ -50,7 +50,8 @@ const PAUSE = `
 UPDATE credential_windows w
 SET paused_until = CASE
       WHEN ${IS_NEWS} THEN now() + make_interval(secs =>
-        coalesce(p.after_ms, p.jitter * least(p.cap_ms, p.base_ms * 2 ^ least(${PAUSES_BEFORE}, 20))) / 1000)
+        coalesce(p.after_ms, p.least_ms + p.jitter * least(
+          p.cap_ms - p.least_ms, p.base_ms * 2 ^ least(${PAUSES_BEFORE}, 20))) / 1000)
       ELSE greatest(w.paused_until, now() + make_interval(secs => p.after_ms / 1000)) END,
     pauses = CASE WHEN ${IS_NEWS}
       THEN ${PAUSES_BEFORE} + 1 ELSE w.pauses END,
@@ -62,7 +63,8 @@ SET paused_until = CASE
     probe = nullif(w.probe, p.push_id),
     pause_reason = p.reason
 FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::boolean[], $5::float8[], $6::float8[], $7::float8[], $8::float8[],
-    $9::text[]) AS p (credential_id, push_id, version, slowed, after_ms, base_ms, cap_ms, jitter, reason)
+    $9::text[], $10::float8[])
+  AS p (credential_id, push_id, version, slowed, after_ms, base_ms, cap_ms, jitter, reason, least_ms)
 JOIN credentials c ON c.id = p.credential_id AND c.version = p.version
 WHERE w.credential_id = p.credential_id
 RETURNING w.credential_id`;
@@ -96,6 +98,7 @@ export async function changeWindows(
     orders.map((order) => order.backoff.capMs),
     orders.map((order) => order.jitter),
     orders.map((order) => order.reason),
+    orders.map((order) => order.backoff.leastMs),
   ]);
   return new Set(rows.map((row) => row.credential_id));
 }

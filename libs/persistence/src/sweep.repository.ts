@@ -232,8 +232,45 @@ export class SweepPass {
   }
 }
 
+/** Rules that take a few operations a pass. */
+export type Round = 'expire' | 'counters' | 'parts';
+
+/** How far each has come: the operation that it looked at last; null: it begins anew. */
+export type Rounds = Record<Round, Uuid | null>;
+
+const ROUND = 'round ';
+
 export class SweepRepository {
   constructor(private readonly db: Database) {}
+
+  /**
+   * How far the rounds have come, whichever worker made the last pass, and about how many operations are stored, as PostgreSQL
+   * counted them last (0 before it did).
+   */
+  async rounds(): Promise<{ next: Rounds; operations: number }> {
+    const rows = await this.db.query<{ name: string; value: string }>(
+      `SELECT name, value FROM sweep_state WHERE starts_with(name, '${ROUND}')
+       UNION ALL
+       SELECT 'operations', greatest(reltuples, 0)::bigint::text FROM pg_class
+       WHERE oid = 'operations'::regclass`,
+    );
+    const found = new Map(rows.map(({ name, value }) => [name, value]));
+    const next = (round: Round) => found.get(ROUND + round) || null;
+    return {
+      next: { expire: next('expire'), counters: next('counters'), parts: next('parts') },
+      operations: Number(found.get('operations') ?? 0),
+    };
+  }
+
+  /** Where the next pass goes on. Of two that run side by side one is forgotten: that costs a second look. */
+  async keepRounds(next: Rounds): Promise<void> {
+    const entries = Object.entries(next);
+    await this.db.query(
+      `INSERT INTO sweep_state (name, value) SELECT * FROM unnest($1::text[], $2::text[])
+       ON CONFLICT (name) DO UPDATE SET value = excluded.value`,
+      [entries.map(([round]) => ROUND + round), entries.map(([, id]) => id ?? '')],
+    );
+  }
 
   /** Lost pushes have a job again: none of their parts is looked at until that may be lost too. */
   async handedOverAgain(pushes: readonly LostPush[]): Promise<void> {

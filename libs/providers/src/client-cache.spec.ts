@@ -3,7 +3,11 @@ import { ClientCache } from './client-cache.js';
 
 class FakeClient {
   closed = false;
+  gaveUp = false;
   constructor(readonly name: string) {}
+  giveUp(): void {
+    this.gaveUp = true;
+  }
   close(): Promise<void> {
     this.closed = true;
     return Promise.resolve();
@@ -60,10 +64,31 @@ describe('ClientCache', () => {
     expect(client.closed).toBe(true);
   });
 
+  it('gives up what each has under way, those too that were evicted meanwhile, not the closed', async () => {
+    const cache = new ClientCache<FakeClient>(1);
+    const [gone, busy, last] = [new FakeClient('a'), new FakeClient('b'), new FakeClient('c')];
+    const work = Promise.withResolvers<void>();
+    await cache.use('a', () => gone, nothing);
+    const using = cache.use(
+      'b',
+      () => busy,
+      () => work.promise,
+    );
+    await cache.use('c', () => last, nothing);
+    // Its closing ends a moment later.
+    await new Promise(setImmediate);
+    cache.giveUp();
+    expect([gone.gaveUp, busy.gaveUp, last.gaveUp]).toEqual([false, true, true]);
+    work.resolve();
+    await using;
+  });
+
   it('closes all of them and waits for evicted ones that still close', async () => {
     const cache = new ClientCache<FakeClient>(1);
     const slow = Promise.withResolvers<void>();
-    await cache.use('a', () => ({ ...new FakeClient('a'), close: () => slow.promise }), nothing);
+    const slowClient = new FakeClient('a');
+    slowClient.close = () => slow.promise;
+    await cache.use('a', () => slowClient, nothing);
     const last = new FakeClient('b');
     await cache.use('b', () => last, nothing);
     let done = false;

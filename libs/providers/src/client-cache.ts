@@ -2,6 +2,8 @@ import { LRUCache } from 'lru-cache';
 
 /** What the cache needs to know of a provider's client. */
 export interface Client {
+  /** Ends its connections now, whatever is on them. */
+  giveUp(): void;
   /** Ends its connections once its requests have settled; resolves when no socket is left. */
   close(): Promise<void>;
 }
@@ -18,6 +20,8 @@ interface Entry<C> {
  */
 export class ClientCache<C extends Client> {
   private readonly entries: LRUCache<string, Entry<C>>;
+  /** All that are not closed, those that were evicted while somebody used them too. */
+  private readonly clients = new Set<C>();
   private readonly closings = new Set<Promise<void>>();
   private closed = false;
 
@@ -30,6 +34,7 @@ export class ClientCache<C extends Client> {
     let entry = this.entries.get(key);
     if (entry === undefined) {
       entry = { client: make(), users: 0, evicted: false };
+      this.clients.add(entry.client);
       if (this.closed) this.evict(entry);
       else this.entries.set(key, entry);
     }
@@ -47,6 +52,11 @@ export class ClientCache<C extends Client> {
     return this.entries.size;
   }
 
+  /** Gives up what every client has under way. */
+  giveUp(): void {
+    for (const client of this.clients) client.giveUp();
+  }
+
   /** Closes every client, also those in use: they refuse new work and finish what is under way. */
   async closeAll(): Promise<void> {
     this.closed = true;
@@ -62,7 +72,10 @@ export class ClientCache<C extends Client> {
   }
 
   private close(entry: Entry<C>): void {
-    const closing = entry.client.close().finally(() => this.closings.delete(closing));
+    const closing = entry.client.close().finally(() => {
+      this.closings.delete(closing);
+      this.clients.delete(entry.client);
+    });
     this.closings.add(closing);
   }
 }

@@ -108,7 +108,11 @@ const fcm: Subject = {
     ['sim.throttle.7.1', { kind: 'retry', scope: 'device', afterMs: 7_000 }],
     [
       'sim.internal.1',
-      { kind: 'retry', scope: 'device', backoff: { baseMs: 10_000, capMs: 900_000 } },
+      {
+        kind: 'retry',
+        scope: 'device',
+        backoff: { leastMs: 10_000, baseMs: 10_000, capMs: 900_000 },
+      },
     ],
     ['sim.unavailable.1', { kind: 'retry', scope: 'credential' }],
     ['sim.unavailable.1.r9', { kind: 'retry', scope: 'credential', afterMs: 9_000 }],
@@ -177,7 +181,10 @@ const apnsRows: Subject['rows'] = [
   ['sim.answer.413.PayloadTooLarge', { kind: 'payload', failure: 'PAYLOAD_TOO_LARGE' }],
   ['sim.throttle.7.1', { kind: 'retry', scope: 'device', afterMs: 7_000 }],
   ['sim.quota.a', { kind: 'retry', scope: 'credential', afterMs: 60_000 }],
-  ['sim.internal.1', { kind: 'retry', backoff: { baseMs: 30_000, capMs: 900_000 } }],
+  [
+    'sim.internal.1',
+    { kind: 'retry', backoff: { leastMs: 30_000, baseMs: 30_000, capMs: 900_000 } },
+  ],
   ['sim.unavailable.1', { kind: 'retry', scope: 'credential' }],
   ['sim.unavailable.1.r9', { kind: 'retry', scope: 'credential', afterMs: 9_000 }],
   ['sim.answer.503.Shutdown', { kind: 'retry', afterMs: 0 }],

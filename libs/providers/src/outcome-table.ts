@@ -1,5 +1,6 @@
-import type { Outcome, PayloadOutcome, RetryOutcome } from '@app/domain';
+import type { Backoff, Outcome, PayloadOutcome, RetryOutcome } from '@app/domain';
 import type { Answered } from './http2/exchange.js';
+import { retryAfterMs } from './retry-after.js';
 
 /** What a row decides. Mirrors `Outcome`; what only an adapter can do has kinds of its own. */
 export type Verdict =
@@ -48,6 +49,11 @@ export interface AnswerFacts {
   retryAfterMs: number | undefined;
 }
 
+/** The back-off of a row that names its first interval: that long at least, and more each time. */
+export function backoffFrom(firstMs: number, capMs: number): Backoff {
+  return { leastMs: firstMs, baseMs: firstMs, capMs };
+}
+
 /** The body as a JSON object, or undefined for everything else (empty, HTML, cut off, a list). */
 export function jsonBody(answer: Answered): Record<string, unknown> | undefined {
   if (!answer.body.trimStart().startsWith('{')) return undefined;
@@ -62,6 +68,13 @@ export function jsonBody(answer: Answered): Record<string, unknown> | undefined 
 export function headerOf(answer: Answered, name: string): string | undefined {
   const value = answer.headers[name];
   return typeof value === 'string' ? value : undefined;
+}
+
+/** The answer's Retry-After in milliseconds. Where it names a date, that is by the clock which wrote its `Date`. */
+export function retryAfterOf(answer: Answered, now: Date): number | undefined {
+  const saidAt = Date.parse(headerOf(answer, 'date') ?? '');
+  const from = Number.isNaN(saidAt) ? now : new Date(saidAt);
+  return retryAfterMs(headerOf(answer, 'retry-after'), from);
 }
 
 /** Turns a row's verdict into the outcome of this answer. `accepted` is the adapter's own. */

@@ -21,6 +21,8 @@ export interface Message {
   collapseKey?: string;
   /** When the push is worth nothing any more. */
   expiresAt: Date;
+  /** The instant of this attempt, by the clock that `expiresAt` is on: this machine's may be wrong. */
+  attemptAt: Date;
   /** True when the caller set `ttlSeconds: 0`: exactly one attempt, not stored by the provider. */
   immediate: boolean;
   /** Merged last into the FCM message / APNs headers and payload. */
@@ -98,6 +100,11 @@ export interface Provider<C extends ProviderCredential = ProviderCredential> {
    * @param deadlineMs wall-clock milliseconds that it may take.
    */
   check(credential: C, deadlineMs?: number): Promise<CheckResult>;
+  /**
+   * For a process that must end before its provider answers. What is on the wire ends as `unknown`, what still waits
+   * for a token or a stream as `not-sent`, and nothing is sent any more.
+   */
+  giveUp(): void;
   /** Ends all sessions once their requests have settled; resolves when no socket is left. */
   close(): Promise<void>;
 }

@@ -1,4 +1,7 @@
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { startSimulator } from '../../../apps/simulator/src/simulator.js';
 import type { Simulator } from '../../../apps/simulator/src/simulator.js';
@@ -272,6 +275,58 @@ describe('APNs', () => {
     );
     expect(outcome).toMatchObject({ kind: 'payload' });
     expect(simulator.connections().apns.opened).toBe(0);
+  });
+});
+
+describe('giving up', () => {
+  it('what is on the wire is unknown', async () => {
+    const [fcm, apn] = [await fcmCredential(), await apnCredential()];
+    const sending = [
+      providers.FCM.send(fcm, to('sim.timeout.given-up-f')),
+      providers.APN.send(apn, to('sim.timeout.given-up-a')),
+    ];
+    const arrived = () => simulator.ledger.find({}).filter(({ token }) => /given-up/.test(token));
+    while (arrived().length < 2) await new Promise(setImmediate);
+    for (const provider of [providers.FCM, providers.APN]) provider.giveUp();
+    for (const outcome of await Promise.all(sending))
+      expect(outcome).toMatchObject({ kind: 'unknown', reason: 'connection-lost' });
+    expect(await providers.FCM.send(fcm, to('later'))).toMatchObject({ kind: 'not-sent' });
+  });
+
+  it('what waits for a token has not been sent', async () => {
+    const { fcmOrigin, apnsOrigin, apnsSandboxOrigin, ca } = simulator;
+    const silent = createServer().listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as AddressInfo;
+    const waiting = createProviders(
+      {
+        fcmOrigin,
+        googleTokenUrl: `https://127.0.0.1:${port}/token`,
+        apnsOrigin,
+        apnsSandboxOrigin,
+        ca,
+        requestTimeoutMs: 10_000,
+        pingIntervalMs: 30_000,
+        pingTimeoutMs: 5_000,
+      },
+      { apnsTokens: { current: () => new Promise(() => {}) } },
+    );
+    const sending = [
+      waiting.FCM.send(await fcmCredential(), to('f')),
+      waiting.APN.send(await apnCredential(), to('a')),
+    ];
+    const check = waiting.FCM.check(await fcmCredential());
+    const connection = (await once(silent, 'connection'))[0] as Socket;
+    const begun = performance.now();
+    for (const provider of [waiting.FCM, waiting.APN]) provider.giveUp();
+    for (const outcome of await Promise.all(sending))
+      expect(outcome).toMatchObject({ kind: 'not-sent' });
+    expect(await check).toMatchObject({ ok: false, conclusive: false });
+    expect(performance.now() - begun).toBeLessThan(1_000);
+    expect(simulator.ledger.summary().requests).toBe(0);
+    connection.destroy();
+    silent.close();
+    await Promise.all([waiting.FCM.close(), waiting.APN.close()]);
   });
 });
 

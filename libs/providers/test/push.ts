@@ -10,6 +10,7 @@ export function push(wish: Partial<Message> = {}): Message {
     priority: 'HIGH',
     sound: null,
     expiresAt: new Date('2026-04-21T14:22:00Z'),
+    attemptAt: new Date('2026-04-20T14:22:00Z'),
     immediate: false,
     ...wish,
   };

@@ -9,6 +9,9 @@ const FORGOTTEN_AT_ONCE = 10_000;
 
 /** Hands pushes over to the queue. */
 export class DeliveryProducer {
+  /** By queue: the id of the first bulk job when it was looked at last. */
+  private readonly firstBulk = new Map<QueueName, string | undefined>();
+
   /** @param jobSize most pushes that one job carries. */
   constructor(
     private readonly connection: Pick<QueueConnection, 'queue' | 'usable'>,
@@ -33,8 +36,10 @@ export class DeliveryProducer {
   }
 
   /**
-   * As `enqueue`, for pushes that are due: one whose job is delayed all the same begins now. A worker whose clock was
-   * wrong wrote the instant that it waits for, and an add under its id is dropped.
+   * As `enqueue`, for pushes that are due and that nobody has in hand, whatever their jobs say. A worker whose clock was wrong
+   * wrote when a delayed job begins, and on PostgreSQL how long the lock of an active one lasts and when jobs without a
+   * worker are looked for next; an add under the id of either is dropped. The delayed one begins now, and beside the active
+   * one the push gets another, without an id: its claim tells which of them is the one too many.
    *
    * @throws QueueUnavailable, as `enqueue`.
    */
@@ -44,11 +49,14 @@ export class DeliveryProducer {
     timeoutMs: number,
   ): Promise<void> {
     const jobs = this.connection.queue(queue);
+    const held: DeliveryToEnqueue[] = [];
     await this.inTime(queue, timeoutMs, () =>
       Promise.all(
-        deliveries.map(async ({ id }) => {
-          const job = await jobs.getJob(id);
-          if (job === undefined || !(await job.isDelayed())) return;
+        deliveries.map(async (delivery) => {
+          const job = await jobs.getJob(delivery.id);
+          if (job === undefined) return;
+          if (await job.isActive()) held.push(delivery);
+          if (!(await job.isDelayed())) return;
           await job.promote().catch(async (error: unknown) => {
             // Its time may have come, or its end, since it was looked at.
             if (await job.isDelayed()) throw error;
@@ -57,6 +65,9 @@ export class DeliveryProducer {
       ),
     );
     await this.enqueue(queue, deliveries, timeoutMs);
+    if (held.length === 0) return;
+    const others = held.map(({ id, lane }) => newJob({ id }, { lane, delayMs: 0 }));
+    await this.inTime(queue, timeoutMs, () => jobs.addBulk(others));
   }
 
   /**
@@ -72,6 +83,34 @@ export class DeliveryProducer {
       const failed = await jobs.clean(0, FORGOTTEN_AT_ONCE, 'failed');
       const completed = await jobs.clean(0, FORGOTTEN_AT_ONCE, 'completed');
       return failed.length + completed.length;
+    });
+  }
+
+  /**
+   * Keeps the bulk lane moving. Small jobs go before bulk ones, without an end where there are always some: when the
+   * first bulk job is the one that this found last time, nobody has taken any meanwhile, and some go before all others.
+   * By that and not by an age: the clocks of those who add jobs may differ.
+   *
+   * @param pushes about as many.
+   * @returns how many jobs went forward.
+   * @throws QueueUnavailable, after `timeoutMs` at the latest.
+   */
+  async moveBulk(queue: QueueName, pushes: number, timeoutMs: number): Promise<number> {
+    return this.inTime(queue, timeoutMs, async () => {
+      const limit = Math.ceil(pushes / this.jobSize);
+      const [first, ...others] = await this.connection.queue(queue).getPrioritized(0, limit);
+      const isStuck = first !== undefined && first.id === this.firstBulk.get(queue);
+      const forward = isStuck ? [first, ...others.slice(0, limit - 1)] : [];
+      // The one that is first afterwards.
+      this.firstBulk.set(queue, (isStuck ? others[limit - 1] : first)?.id);
+      // Each goes to the very front: the last one first, so that they keep their order.
+      for (const job of forward.reverse()) {
+        await job.changePriority({ priority: 0, lifo: true }).catch(async (error: unknown) => {
+          // It has been taken, and has ended.
+          if ((await this.connection.queue(queue).getJob(job.id ?? '')) !== undefined) throw error;
+        });
+      }
+      return forward.length;
     });
   }
 
@@ -100,7 +139,7 @@ export class DeliveryProducer {
       if (data === undefined || data.more.length + 1 >= this.jobSize) {
         const next = { id, more: [] };
         open.set(lane, next);
-        jobs.push({ name: NAME, data: next, opts: jobOptions({ lane, delayMs }) });
+        jobs.push(newJob(next, { lane, delayMs }));
       } else {
         data.more.push(id);
       }
@@ -117,6 +156,9 @@ interface NewJob {
   opts: JobsOptions;
 }
 
-function ownJob(delivery: DeliveryToEnqueue): NewJob {
-  return { name: NAME, data: { id: delivery.id }, opts: jobOptions(delivery) };
+/** Under an id of the push's own. */
+const ownJob = (delivery: DeliveryToEnqueue): NewJob => newJob({ id: delivery.id }, delivery);
+
+function newJob(data: DeliverJob, options: Parameters<typeof jobOptions>[0]): NewJob {
+  return { name: NAME, data, opts: jobOptions(options) };
 }

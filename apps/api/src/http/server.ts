@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
+import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { LIMITS } from '@app/contract';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
@@ -9,6 +9,9 @@ import { requestId } from './request-id.js';
 
 /** A request must have arrived by then; it keeps slow senders from piling up. */
 const REQUEST_TIMEOUT_MS = 120_000;
+
+/** While we stop, a connection that has not asked for anything has so long to begin. */
+const SILENT_MS = 1_000;
 
 /** Fastify as the contract wants it: JSON up to 10 MB, request ids, our own error bodies. */
 export function createAdapter(): FastifyAdapter {
@@ -40,7 +43,26 @@ export function createAdapter(): FastifyAdapter {
   fastify.addHook('onSend', async (_request, reply) => {
     if (stopping) void reply.header('connection', 'close');
   });
+  endSilentConnections(fastify);
   return adapter;
+}
+
+/**
+ * A connection that was opened ahead and has not asked for anything yet is a busy one to Node: it would hold a stop up
+ * until its request times out.
+ */
+function endSilentConnections(fastify: FastifyInstance): void {
+  const silent = new Set<Socket>();
+  fastify.server.on('connection', (socket: Socket) => {
+    silent.add(socket);
+    socket.once('close', () => silent.delete(socket));
+  });
+  fastify.server.on('request', ({ socket }: IncomingMessage) => void silent.delete(socket));
+  fastify.addHook('preClose', async () => {
+    setTimeout(() => {
+      for (const socket of silent) socket.destroy();
+    }, SILENT_MS).unref();
+  });
 }
 
 /**

@@ -124,7 +124,7 @@ const ANY_ID = newId();
 function messageOf(
   send: Send,
   content: NonNullable<PreflightRecipient['content']>,
-): Omit<Message, 'token' | 'expiresAt'> {
+): Omit<Message, 'token' | 'expiresAt' | 'attemptAt'> {
   const { priority, sound, badge, collapseKey, overrides, ttlSeconds } = send;
   return {
     id: ANY_ID,

@@ -36,8 +36,8 @@ const payload = [
   'MissingDeviceToken',
 ];
 const topic = ['BadTopic', 'MissingTopic', 'TopicDisallowed'];
-const BACKOFF = { baseMs: 30_000, capMs: 900_000 };
-const THROTTLE = { baseMs: 60_000, capMs: 900_000 };
+const BACKOFF = { leastMs: 30_000, baseMs: 30_000, capMs: 900_000 };
+const THROTTLE = { leastMs: 60_000, baseMs: 60_000, capMs: 900_000 };
 
 const cases: Case[] = [
   {

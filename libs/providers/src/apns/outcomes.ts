@@ -1,8 +1,7 @@
 import { cleanMessage } from '../exchange-outcome.js';
 import type { Answered } from '../http2/exchange.js';
-import { headerOf, jsonBody, judge } from '../outcome-table.js';
+import { backoffFrom, headerOf, jsonBody, judge, retryAfterOf } from '../outcome-table.js';
 import type { AnswerFacts, Judged, Row, Verdict } from '../outcome-table.js';
-import { retryAfterMs } from '../retry-after.js';
 
 /** What an APNs answer says, taken apart once. */
 export interface ApnsFacts extends AnswerFacts {
@@ -15,12 +14,13 @@ export interface ApnsFacts extends AnswerFacts {
 }
 
 const MINUTE = 60_000;
-const BACKOFF = { baseMs: MINUTE / 2, capMs: 15 * MINUTE };
-const THROTTLE = { baseMs: MINUTE, capMs: 15 * MINUTE };
+const BACKOFF = backoffFrom(MINUTE / 2, 15 * MINUTE);
+const THROTTLE = backoffFrom(MINUTE, 15 * MINUTE);
 const AT_ONCE: Verdict = {
   kind: 'retry',
   scope: 'device',
-  backoff: BACKOFF,
+  // Only where it keeps saying so; no interval is named.
+  backoff: { ...BACKOFF, leastMs: 0 },
   afterMs: 0,
   ignoreRetryAfter: true,
   newSession: true,
@@ -185,7 +185,7 @@ export function apnsFacts(
 
   const body = jsonBody(answer);
   facts.json = body !== undefined;
-  facts.retryAfterMs = retryAfterMs(headerOf(answer, 'retry-after'), now);
+  facts.retryAfterMs = retryAfterOf(answer, now);
   const reason = body?.['reason'];
   const timestamp = body?.['timestamp'];
   if (typeof timestamp === 'number' && timestamp > 0 && timestamp < 8.64e15) {

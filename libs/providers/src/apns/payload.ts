@@ -34,7 +34,7 @@ const OVERRIDABLE = new Set([
 ]);
 
 /** The part of a message that decides its payload. */
-export type ApnsContent = Omit<Message, 'token' | 'expiresAt'>;
+export type ApnsContent = Omit<Message, 'token' | 'expiresAt' | 'attemptAt'>;
 
 /** One request to APNs, without its path and authorization. */
 export interface ApnsRequest {

@@ -56,9 +56,9 @@ export class ProviderToken {
     return this.authorization;
   }
 
-  /** @param waitMs how long this request can wait for a token. */
-  async get(waitMs: number): Promise<ProviderBearer> {
-    await within(this.fetch(), waitMs);
+  /** @param waitMs how long this request can wait for a token; no longer than until `signal` is aborted. */
+  async get(waitMs: number, signal?: AbortSignal): Promise<ProviderBearer> {
+    await within(this.fetch(), waitMs, undefined, signal);
     const authorization = this.ready();
     if (authorization !== undefined) return { authorization };
     return { outcome: TOKEN_UNAVAILABLE };
@@ -73,10 +73,11 @@ export class ProviderToken {
   async renew(
     authorization: string,
     waitMs: number,
+    signal?: AbortSignal,
   ): Promise<'renewed' | 'too-young' | 'unavailable'> {
     if (authorization !== this.authorization) return 'renewed';
     if (this.clock.now().getTime() - this.signedAt < APNS_TOKEN_MIN_AGE_MS) return 'too-young';
-    await within(this.fetch(this.token), waitMs);
+    await within(this.fetch(this.token), waitMs, undefined, signal);
     return authorization === this.authorization ? 'unavailable' : 'renewed';
   }
 

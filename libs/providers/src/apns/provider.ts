@@ -92,15 +92,21 @@ export class ApnsProvider implements Provider<ApnCredential> {
     credential: ApnCredential,
     deadlineMs = this.options.requestTimeoutMs,
   ): Promise<CheckResult> {
+    const now = this.clock.now();
     const message: Message = {
       id: randomUUID(),
       token: NOBODY,
       priority: 'LOW',
       sound: null,
-      expiresAt: this.clock.now(),
+      expiresAt: now,
+      attemptAt: now,
       immediate: true,
     };
     return checkResult(await this.send(credential, message, deadlineMs));
+  }
+
+  giveUp(): void {
+    this.clients.giveUp();
   }
 
   close(): Promise<void> {
@@ -132,6 +138,7 @@ export class ApnsProvider implements Provider<ApnCredential> {
 /** One credential in one environment: its connections and the headers that never change. */
 class ApnsClient {
   private readonly headers: Record<string, string>;
+  private readonly givenUp = new AbortController();
   private readonly suspicion = new DistinctWatch(SUSPICION_MS);
 
   constructor(
@@ -169,7 +176,8 @@ class ApnsClient {
     if (!judged.renewToken) return judged.outcome;
 
     const refused = String(headers['authorization']);
-    const renewal = await this.token.renew(refused, deadlineAt - performance.now());
+    const leftMs = deadlineAt - performance.now();
+    const renewal = await this.token.renew(refused, leftMs, this.givenUp.signal);
     if (renewal === 'unavailable') return TOKEN_UNAVAILABLE;
     if (renewal === 'too-young') {
       return withHint(judged.outcome, 'the token is younger than 20 minutes: is a clock wrong?');
@@ -177,6 +185,11 @@ class ApnsClient {
     const second = await this.authorize(this.token, headers, deadlineAt);
     if (second !== undefined) return second;
     return (await this.attempt(message, headers, request.body, deadlineAt)).outcome;
+  }
+
+  giveUp(): void {
+    this.givenUp.abort();
+    this.pool.giveUp();
   }
 
   async close(): Promise<void> {
@@ -191,7 +204,7 @@ class ApnsClient {
   ): Promise<Outcome | undefined> {
     let authorization = token.ready();
     if (authorization === undefined) {
-      const bearer = await token.get(deadlineAt - performance.now());
+      const bearer = await token.get(deadlineAt - performance.now(), this.givenUp.signal);
       if ('outcome' in bearer) return bearer.outcome;
       authorization = bearer.authorization;
     }

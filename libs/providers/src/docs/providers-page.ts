@@ -1,4 +1,4 @@
-import { BLAMING_RESETS, defaultRetryPolicy, type Outcome } from '@app/domain';
+import { BLAMING_RESETS, defaultRetryPolicy, type Backoff, type Outcome } from '@app/domain';
 import { APNS_OUTCOMES } from '../apns/outcomes.js';
 import { FCM_OUTCOMES } from '../fcm/outcomes.js';
 import { tokenFailure } from '../fcm/access-tokens.js';
@@ -16,9 +16,10 @@ export function providersPage(): string {
 What Fanfare does for each answer of FCM and APNs. Generated from the tables in \`libs/providers/src/*/outcomes.ts\`
 (\`npm run docs:providers\`); rows are tried from the top, the first that fits decides.
 
-A wait "by Retry-After" is as long as the provider asks, plus up to 20 %; a back-off is full-jitter exponential: a random
-time up to its base, doubled with each attempt, up to its cap. How often and how long a push is tried again, and how a
-credential that waits goes on, is in [states.md](states.md).
+A wait "by Retry-After" is as long as the provider asks, plus up to 20 %; a back-off is full-jitter exponential: its first
+interval at least, and a random time beyond that, up to as much again, doubled with each attempt, up to its cap
+([ADR 7](adr/0007-a-back-off-begins-where-its-provider-says.md)). How often and how long a push is tried again, and how a credential
+that waits goes on, is in [states.md](states.md).
 
 ## FCM
 
@@ -90,12 +91,7 @@ function theWait(verdict: Verdict): string {
   }
   if (verdict.kind !== 'retry') return '';
   const { backoff, afterMs, ignoreRetryAfter } = verdict;
-  const ours =
-    afterMs === undefined
-      ? `back-off ${span(backoff.baseMs)} to ${span(backoff.capMs)}`
-      : afterMs === 0
-        ? 'none'
-        : span(afterMs);
+  const ours = afterMs === undefined ? wordsOf(backoff) : afterMs === 0 ? 'none' : span(afterMs);
   return ignoreRetryAfter ? ours : `by Retry-After, else ${ours}`;
 }
 
@@ -142,8 +138,7 @@ function tokenRow([answer, error]: [string, unknown]): string[] {
     case 'credential':
       return [answer, 'waits, no attempt counted', 'waits'];
     case 'retry': {
-      const { baseMs, capMs } = outcome.backoff;
-      const wait = `by Retry-After, else back-off ${span(baseMs)} to ${span(capMs)}`;
+      const wait = `by Retry-After, else ${wordsOf(outcome.backoff)}`;
       return [
         answer,
         `given back, no attempt counted, ${wait}`,
@@ -165,6 +160,7 @@ const notSent = (reason: 'no-slot' | 'connect-failed' | 'refused' | 'closing'): 
 const UNANSWERED: [what: string, exchange: Exchange][] = [
   ['no answer before the deadline', lost('deadline')],
   ['the connection ended with the request on it', lost('connection-lost')],
+  ['given up with the request on it: the grace period of a stop ends', lost('connection-lost')],
   ['RST_STREAM, any code but REFUSED_STREAM', lost('RST_CANCEL')],
   ['REFUSED_STREAM, or above the last stream of a GOAWAY, four times', notSent('refused')],
   ['never connected: refused, reset, DNS, TLS, time-out', notSent('connect-failed')],
@@ -190,6 +186,12 @@ const WITHOUT_ANSWER: Partial<Record<Outcome['kind'], string>> = {
   credential: 'waits, and so does the whole credential',
   payload: 'FAILED',
 };
+
+function wordsOf({ leastMs, baseMs, capMs }: Backoff): string {
+  return leastMs === 0
+    ? `back-off from 0 to ${span(baseMs)}, later to ${span(capMs)}`
+    : `back-off from ${span(leastMs)} to ${span(leastMs + baseMs)}, later to ${span(capMs)}`;
+}
 
 function span(ms: number): string {
   return ms % 60_000 === 0 ? `${ms / 60_000} min` : `${ms / 1_000} s`;

@@ -11,7 +11,8 @@ const SCOPE = 'https://www.googleapis.com/auth/firebase.messaging';
 const REFRESH_EARLY_MS = 5 * 60_000;
 /** A token this close to its end is not sent any more. */
 const MARGIN_MS = 10_000;
-const BACKOFF = { baseMs: 1_000, capMs: 60_000 };
+/** No first interval is named. */
+const BACKOFF = { leastMs: 0, baseMs: 1_000, capMs: 60_000 };
 /** Google's ways to say that the service account itself is refused. */
 const REFUSALS = new Set(['invalid_grant', 'invalid_client', 'unauthorized_client']);
 
@@ -46,12 +47,12 @@ export class AccessTokens {
     return this.authorization;
   }
 
-  /** @param waitMs how long this request can wait for a token. */
-  async get(waitMs: number): Promise<Bearer> {
+  /** @param waitMs how long this request can wait for a token; no longer than until `signal` is aborted. */
+  async get(waitMs: number, signal?: AbortSignal): Promise<Bearer> {
     const ready = this.ready();
     if (ready !== undefined) return { authorization: ready };
     if (this.failure === undefined || this.clock.now().getTime() >= this.failedUntil) {
-      await within(this.refresh(), waitMs);
+      await within(this.refresh(), waitMs, undefined, signal);
     }
     const authorization = this.ready();
     if (authorization !== undefined) return { authorization };

@@ -18,6 +18,7 @@ const TOPIC = 'fanfare-credential-check';
  */
 export class DryRun {
   private readonly agent: Agent;
+  private readonly givenUp = new AbortController();
   private app: Promise<App> | undefined;
 
   constructor(
@@ -33,7 +34,7 @@ export class DryRun {
   /** @param waitMs the library's promise may never settle: its time is ours to end. */
   async send(waitMs: number, now: () => Date): Promise<Outcome> {
     try {
-      const id = await within(this.ask(), waitMs);
+      const id = await within(this.ask(), waitMs, undefined, this.givenUp.signal);
       if (id !== undefined) return { kind: 'accepted', providerMessageId: id };
       // What still hangs on a socket ends with it.
       this.agent.destroy();
@@ -41,6 +42,10 @@ export class DryRun {
     } catch (error) {
       return outcomeOf(error, now());
     }
+  }
+
+  giveUp(): void {
+    this.givenUp.abort();
   }
 
   async close(): Promise<void> {

@@ -33,7 +33,7 @@ interface Case {
   outcome: Partial<Outcome>;
 }
 
-const BACKOFF = { baseMs: 10_000, capMs: 900_000 };
+const BACKOFF = { leastMs: 10_000, baseMs: 10_000, capMs: 900_000 };
 
 const cases: Case[] = [
   {
@@ -199,6 +199,20 @@ describe('FCM outcomes', () => {
     const third = answered(401, error([fcmError('THIRD_PARTY_AUTH_ERROR')]));
     expect(fcmOutcome(third, TOKEN, now).renewToken).toBeUndefined();
   });
+
+  it.each([3_600_000, -3_600_000])(
+    'reads the date of a Retry-After by the clock of the answer when ours is wrong by %i ms',
+    (aheadMs) => {
+      const headers = {
+        date: 'Mon, 20 Apr 2026 14:22:00 GMT',
+        'retry-after': 'Mon, 20 Apr 2026 14:22:30 GMT',
+      };
+      const wrong = new Date(Date.parse(headers.date) + aheadMs);
+      expect(fcmOutcome(answered(503, '', headers), TOKEN, wrong).outcome).toMatchObject({
+        afterMs: 30_000,
+      });
+    },
+  );
 
   it('does not let a 500 choose its wait', () => {
     const { outcome } = fcmOutcome(answered(500, '', { 'retry-after': '1' }), TOKEN, now);

@@ -1,9 +1,8 @@
 import { cleanMessage } from '../exchange-outcome.js';
 import type { Answered } from '../http2/exchange.js';
 import { isObject } from '../merge.js';
-import { headerOf, jsonBody, judge } from '../outcome-table.js';
+import { backoffFrom, jsonBody, judge, retryAfterOf } from '../outcome-table.js';
 import type { AnswerFacts, Judged, Row } from '../outcome-table.js';
-import { retryAfterMs } from '../retry-after.js';
 
 /** What an FCM answer says, taken apart once. */
 export interface FcmFacts extends AnswerFacts {
@@ -20,7 +19,7 @@ export interface FcmFacts extends AnswerFacts {
 }
 
 const MINUTE = 60_000;
-const BACKOFF = { baseMs: 10_000, capMs: 15 * MINUTE };
+const BACKOFF = backoffFrom(10_000, 15 * MINUTE);
 
 /**
  * What each answer means, first match wins. Status and detail, never the status alone: a proxy or a
@@ -145,7 +144,7 @@ export function fcmFacts(answer: Answered, token: string, now: Date): FcmFacts {
   // The hot path ends here.
   if (status === 200 && facts.name !== undefined) return facts;
 
-  facts.retryAfterMs = retryAfterMs(headerOf(answer, 'retry-after'), now);
+  facts.retryAfterMs = retryAfterOf(answer, now);
   const error = isObject(body?.['error']) ? body['error'] : {};
   const details = Array.isArray(error['details']) ? error['details'].filter(isObject) : [];
   const descriptions: string[] = [];

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { UNSAFE_KEYS, dataPush, push } from '../../test/push.js';
 import { FCM_PAYLOAD_LIMIT, fcmMessage, fcmPayloadSize, forbiddenFcmOverrides } from './payload.js';
 
-const now = new Date('2026-04-20T14:22:00Z');
+const now = push().attemptAt;
 const id = push().id;
 
 describe('fcmMessage', () => {
@@ -13,7 +13,7 @@ describe('fcmMessage', () => {
       data: { order: '7' },
       imageUrl: 'https://i/x',
     });
-    expect(fcmMessage(message, now)).toEqual({
+    expect(fcmMessage(message)).toEqual({
       token: 'device-token-1',
       notification: { title: 'Hi Ada', body: 'Your order left', image: 'https://i/x' },
       data: { order: '7' },
@@ -36,7 +36,7 @@ describe('fcmMessage', () => {
   });
 
   it('puts a caller’s collapse key everywhere', () => {
-    const message = fcmMessage(push({ collapseKey: 'score', priority: 'LOW' }), now);
+    const message = fcmMessage(push({ collapseKey: 'score', priority: 'LOW' }));
     expect(message.android.collapse_key).toBe('score');
     expect(message.android.notification?.tag).toBe('score');
     expect(message.apns.headers?.['apns-collapse-id']).toBe('score');
@@ -49,7 +49,7 @@ describe('fcmMessage', () => {
   it.each(UNSAFE_KEYS)(
     'gives the key %j to APNs as %s, elsewhere as it is',
     (collapseKey, hash) => {
-      const { android, apns, webpush } = fcmMessage(push({ collapseKey }), now);
+      const { android, apns, webpush } = fcmMessage(push({ collapseKey }));
       expect(apns.headers?.['apns-collapse-id']).toBe(hash);
       expect(android.collapse_key).toBe(collapseKey);
       expect(android.notification?.tag).toBe(collapseKey);
@@ -58,11 +58,11 @@ describe('fcmMessage', () => {
   );
 
   it('without one leaves Android’s collapse key alone: FCM keeps four a device', () => {
-    expect(fcmMessage(push(), now).android).not.toHaveProperty('collapse_key');
+    expect(fcmMessage(push()).android).not.toHaveProperty('collapse_key');
   });
 
   it('without text is a background push that carries its id as data', () => {
-    const message = fcmMessage(dataPush({ sound: 'chime', badge: 1 }), now);
+    const message = fcmMessage(dataPush({ sound: 'chime', badge: 1 }));
     expect(message.notification).toBeUndefined();
     expect(message.data).toEqual({ order: '7', fanfareId: id });
     expect(message.android).toEqual({ priority: 'HIGH', ttl: '86400s' });
@@ -80,17 +80,17 @@ describe('fcmMessage', () => {
     ['never more than four weeks', { expiresAt: new Date('2027-01-01T00:00:00Z') }, '2419200s'],
     ['none for an immediate push', { immediate: true }, '0s'],
   ])('has as time to live %s', (_, wish, ttl) => {
-    expect(fcmMessage(push(wish), now).android.ttl).toBe(ttl);
+    expect(fcmMessage(push(wish)).android.ttl).toBe(ttl);
   });
 
   it('says 0 to APNs for an immediate push', () => {
-    const { apns } = fcmMessage(push({ immediate: true }), now);
+    const { apns } = fcmMessage(push({ immediate: true }));
     expect(apns.headers?.['apns-expiration']).toBe('0');
   });
 
   it('merges overrides last, but never the target', () => {
     const fcm = { android: { notification: { channel_id: 'news' }, ttl: '5s' }, token: 'other' };
-    const message = fcmMessage(push({ overrides: { fcm } }), now);
+    const message = fcmMessage(push({ overrides: { fcm } }));
     expect(message.token).toBe('device-token-1');
     expect(message.android).toMatchObject({
       ttl: '5s',

@@ -45,20 +45,19 @@ export type FcmMessage = Replace<
 >;
 
 /** The part of a message that decides its size. */
-export type FcmContent = Omit<Message, 'token' | 'expiresAt'>;
+export type FcmContent = Omit<Message, 'token' | 'expiresAt' | 'attemptAt'>;
 
 /** Fields that say where a message goes: overrides may not touch them. */
 const TARGETS = ['token', 'topic', 'condition', 'fid'];
 
 /**
- * Builds the message for one attempt: one target, and what Android, iOS and the web each need.
- *
- * @param now the instant of the attempt: the time to live is what is left of it then.
+ * Builds the message for one attempt: one target, and what Android, iOS and the web each need. The time to live
+ * is what is left of it at the instant of the attempt.
  */
-export function fcmMessage(message: Message, now: Date): FcmMessage {
+export function fcmMessage(message: Message): FcmMessage {
   const secondsLeft = message.immediate
     ? 0
-    : Math.floor((message.expiresAt.getTime() - now.getTime()) / 1_000);
+    : Math.floor((message.expiresAt.getTime() - message.attemptAt.getTime()) / 1_000);
   const ttl = Math.min(Math.max(0, secondsLeft), MAX_TTL_SECONDS);
   const epoch = message.immediate ? 0 : Math.floor(message.expiresAt.getTime() / 1_000);
   const high = message.priority === 'HIGH';

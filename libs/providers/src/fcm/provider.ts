@@ -44,7 +44,7 @@ export class FcmProvider implements Provider<FcmCredential> {
       const text = `overrides.fcm may not set ${target}`;
       return Promise.resolve({ kind: 'payload', reason: 'override', message: text });
     }
-    const body = Buffer.from(JSON.stringify({ message: fcmMessage(message, this.clock.now()) }));
+    const body = Buffer.from(JSON.stringify({ message: fcmMessage(message) }));
     // What counts is a part of the body, so that a small body needs no counting.
     const bytes = body.length > FCM_PAYLOAD_LIMIT ? fcmPayloadSize(message) : 0;
     if (bytes > FCM_PAYLOAD_LIMIT) return Promise.resolve(tooLarge(bytes, FCM_PAYLOAD_LIMIT));
@@ -57,6 +57,10 @@ export class FcmProvider implements Provider<FcmCredential> {
     deadlineMs = this.options.requestTimeoutMs,
   ): Promise<CheckResult> {
     return this.use(credential, (client) => client.check(performance.now() + deadlineMs));
+  }
+
+  giveUp(): void {
+    this.clients.giveUp();
   }
 
   async close(): Promise<void> {
@@ -81,6 +85,7 @@ export class FcmProvider implements Provider<FcmCredential> {
 class FcmClient {
   private readonly quota = new DistinctWatch();
   private headers: Readonly<Record<string, string>>;
+  private readonly givenUp = new AbortController();
   private dryRun: DryRun | undefined;
 
   constructor(
@@ -104,7 +109,7 @@ class FcmClient {
     for (let first = true; ; first = false) {
       let authorization = this.tokens.ready();
       if (authorization === undefined) {
-        const bearer = await this.tokens.get(deadlineAt - performance.now());
+        const bearer = await this.tokens.get(deadlineAt - performance.now(), this.givenUp.signal);
         if ('outcome' in bearer) return bearer.outcome;
         authorization = bearer.authorization;
       }
@@ -121,7 +126,7 @@ class FcmClient {
   /** @param deadlineAt monotonic milliseconds. */
   async check(deadlineAt: number): Promise<CheckResult> {
     const left = () => deadlineAt - performance.now();
-    const bearer = await this.tokens.get(left());
+    const bearer = await this.tokens.get(left(), this.givenUp.signal);
     if ('outcome' in bearer) return checkResult(bearer.outcome);
     this.dryRun ??= this.makeDryRun();
     const now = () => this.clock.now();
@@ -130,6 +135,12 @@ class FcmClient {
     // As for a push: the token may be the old one of a key that was renewed.
     this.tokens.drop(bearer.authorization);
     return checkResult(await this.dryRun.send(left(), now));
+  }
+
+  giveUp(): void {
+    this.givenUp.abort();
+    this.pool.giveUp();
+    this.dryRun?.giveUp();
   }
 
   async close(): Promise<void> {

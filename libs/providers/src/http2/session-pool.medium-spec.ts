@@ -600,6 +600,39 @@ describe('a session', () => {
   });
 });
 
+describe('giving up', () => {
+  it('ends at once: what is on the wire as lost, what waits as not sent, and sends nothing more', async () => {
+    const hold = holder();
+    server.script = hold.script;
+    const pool = newPool({ maxStreamsPerSession: 3, slotWaitMs: 10_000 });
+    const all = postMany(pool, 5);
+    await server.received(3);
+    const closing = pool.close();
+    const begun = performance.now();
+    pool.giveUp();
+    const exchanges = await all;
+    await closing;
+    // The deadline of each is ten seconds.
+    expect(performance.now() - begun).toBeLessThan(1_000);
+    expect(statuses(exchanges)).toEqual(['lost', 'lost', 'lost', 'not-sent', 'not-sent']);
+    expect(exchanges[0]).toMatchObject({
+      reason: 'connection-lost',
+      message: 'Connection lost: given up, Fanfare is stopping',
+    });
+    expect(await post(pool)).toMatchObject({ kind: 'not-sent', reason: 'closing' });
+    expect(pool.stats()).toEqual({ sessions: 0, inFlight: 0, waiting: 0 });
+  });
+
+  it('while connecting leaves no socket', async () => {
+    const pool = newPool();
+    const pending = post(pool);
+    pool.giveUp();
+    expect(await pending).toMatchObject({ kind: 'not-sent', reason: 'closing' });
+    await pool.close();
+    expect(pool.stats().sessions).toBe(0);
+  });
+});
+
 describe('close', () => {
   it('refuses new work, lets what is under way finish, and leaves no socket', async () => {
     const hold = holder();

@@ -97,6 +97,15 @@ export class SessionPool implements Ticking, Waiter {
     return this.closing;
   }
 
+  /**
+   * As `close`, at once: what is on a stream ends as lost, for the peer may act on it, and what waits for one
+   * as not sent.
+   */
+  giveUp(): void {
+    void this.close();
+    this.sessions.destroy('given up, Fanfare is stopping');
+  }
+
   /** For metrics and tests. */
   stats(): { sessions: number; inFlight: number; waiting: number } {
     return { sessions: this.sessions.size, inFlight: this.inFlight, waiting: this.line.length };

@@ -60,6 +60,10 @@ export class SessionSet {
     for (const session of this.all) session.tick(now);
   }
 
+  destroy(why: string): void {
+    for (const session of this.all) session.destroy(why);
+  }
+
   drain(): void {
     for (const session of this.all) session.drain();
   }

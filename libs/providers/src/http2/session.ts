@@ -145,7 +145,8 @@ export class Session implements Connection {
     if (this.closed) return;
     this.lastError ??= new Error(why);
     this.draining = true;
-    this.http2.destroy();
+    // The session follows when the socket has closed. Destroyed both at once with a stream open, Node 24 keeps a handle
+    // that never closes: a process that comes to its end by itself spins in its clean-up for ever.
     this.socket.destroy();
   }
 

@@ -1,0 +1,62 @@
+import { describe, expect, it } from '@jest/globals';
+import { isGood, summary, table } from './report.js';
+import type { Outcome } from './types.js';
+
+const outcome = (
+  more: Partial<Outcome> = {},
+  found: Partial<Outcome['judgement']> = {},
+): Outcome => ({
+  options: { seconds: 9, rate: 8, seed: 77, backend: 'redis', jobSize: 1, kinds: ['down'] },
+  faults: { down: 2 },
+  cases: 2,
+  counts: { requests: 5, unanswered: 1, replayed: 1, cancels: 1, users: 1 },
+  settledMs: 1_234,
+  crashes: [],
+  uncleanStops: [],
+  judgement: {
+    accepted: 10,
+    sent: 7,
+    failed: 2,
+    canceled: 1,
+    lost: 0,
+    unaccounted: 0,
+    duplicates: 3,
+    duplicatesOutsideWindow: 0,
+    findings: [],
+    ...found,
+  },
+  ...more,
+});
+
+describe('a run', () => {
+  it('is good when nothing was lost, contradicted, or doubled without need', () => {
+    expect(isGood(outcome())).toBe(true);
+    for (const found of ['lost', 'unaccounted', 'duplicatesOutsideWindow'])
+      expect(isGood(outcome({}, { [found]: 1 }))).toBe(false);
+  });
+
+  it('is not good when a process ended by itself, or SIGTERM did not end it in order', () => {
+    expect(isGood(outcome({ crashes: ['api ended by itself'] }))).toBe(false);
+    expect(isGood(outcome({ uncleanStops: ['worker-1: exit code 1'] }))).toBe(false);
+  });
+
+  it('says in its table and its object what was promised of both', () => {
+    const names = [
+      'cases',
+      'accepted',
+      'sent',
+      'failed',
+      'canceled',
+      'lost',
+      'unaccounted',
+      'duplicates',
+    ];
+    const object = summary(outcome());
+    expect(Object.keys(object).slice(0, 10)).toEqual([...names, 'duplicatesOutsideWindow', 'seed']);
+    expect(object).toMatchObject({ cases: 2, accepted: 10, seed: 77, crashes: 0, uncleanStops: 0 });
+    const lines = table(outcome({ crashes: ['api ended by itself'] }));
+    for (const name of [...names, 'outside the window', 'seed'])
+      expect(lines).toMatch(new RegExp(`^ +${name} +\\d+$`, 'm'));
+    expect(lines).toContain('crash: api ended by itself');
+  });
+});
