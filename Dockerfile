@@ -1,5 +1,5 @@
 # One image for all of Fanfare; the command chooses the process:
-#   node dist/apps/api/src/main.js (default) · node --max-semi-space-size=8 dist/apps/worker/src/main.js
+#   node dist/apps/api/src/main.js (default) · node --max-semi-space-size=16 dist/apps/worker/src/main.js
 #   node dist/apps/simulator/src/main.js · node scripts/migrate.js
 
 FROM node:24-slim AS build

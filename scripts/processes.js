@@ -11,10 +11,10 @@ import { nodeOf, ROOT } from './setup.js';
 const READY_MS = 30_000;
 
 /**
- * What a push needs lives for milliseconds. By itself V8 lets the space for the young grow until a worker takes
- * 390 MB; with 8 MB it takes 290. docs/performance.md has what that costs. The container of the worker has it too.
+ * What a push needs lives for milliseconds. By itself V8 lets the space for the young grow until a worker takes a
+ * quarter more memory. docs/performance.md has the figures. The container of the worker has it too.
  */
-export const WORKER_FLAGS = ['--max-semi-space-size=8'];
+export const WORKER_FLAGS = ['--max-semi-space-size=16'];
 
 /**
  * Starts one process and waits until it says that it is ready.

@@ -94,8 +94,8 @@ describe('cancel', () => {
 describe('redrive', () => {
   it('sends again what failed, and nothing else', async () => {
     const run = await begin();
-    // One attempt each, which is refused; the next one is taken.
-    const failing = tokens(40, 'unavailable.1');
+    // One attempt each, which fails; the next one is taken. A 500 is about one push: nothing else waits for it.
+    const failing = tokens(40, 'internal.1');
     const operationId = await run.send([...tokens(40, 'ok', 100), ...failing], { ttlSeconds: 0 });
     expect((await run.settled(operationId)).stats).toMatchObject({ sent: 40, failed: 40 });
     const { errors } = await run.client.get(`${pathOf(operationId)}/Errors`);

@@ -1,6 +1,13 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { FAILURES, type Uuid } from '@app/domain';
-import { MAX_WINDOW, type Probe, type PushSettlement } from '@app/persistence';
+import {
+  MAX_WINDOW,
+  WHOLE,
+  type Crew,
+  type Probe,
+  type PushSettlement,
+  type Shares,
+} from '@app/persistence';
 import { Admission } from './admission.js';
 
 const open: Admission[] = [];
@@ -9,7 +16,7 @@ afterEach(async () => {
 });
 
 interface Given {
-  crew?: { slots: number; activeCredentials: number; busyCredentials: number };
+  crew?: Crew;
   away?: Error;
   due?: Uuid[];
   probe?: Probe | 'taken' | null;
@@ -30,7 +37,7 @@ function make(given: Given = {}) {
     {
       seen: async () => {
         if (given.failing !== undefined) throw given.failing;
-        return given.crew ?? { slots: 200, activeCredentials: 1, busyCredentials: 1 };
+        return given.crew ?? crewOf(200, 1, 1);
       },
       countWaiting: async () => undefined,
       gone: note('gone', undefined),
@@ -85,20 +92,26 @@ const commit = async (admission: Admission, over: Partial<PushSettlement>) => {
   await new Promise((resolve) => setImmediate(resolve));
 };
 
+/** Of one provider; the other has nothing to do. */
+function crewOf(slots: number, active: number, busy: number): Crew {
+  return { slots, credentials: { FCM: { active, busy }, APN: { active: 0, busy: 0 } } };
+}
+
 describe('Admission', () => {
-  it('gives a credential half of the slots while others have work, else its window', async () => {
-    const alone = make({ crew: { slots: 400, activeCredentials: 1, busyCredentials: 1 } });
-    await alone.admission.start();
-    expect(alone.admission.share).toBe(MAX_WINDOW);
-    const crowded = make({ crew: { slots: 400, activeCredentials: 2, busyCredentials: 1 } });
-    await crowded.admission.start();
-    expect(crowded.admission.share).toBe(200);
-    const many = make({ crew: { slots: 400, activeCredentials: 9, busyCredentials: 8 } });
-    await many.admission.start();
-    expect(many.admission.share).toBe(50);
-    const tiny = make({ crew: { slots: 1, activeCredentials: 2, busyCredentials: 2 } });
-    await tiny.admission.start();
-    expect(tiny.admission.share).toBe(1);
+  it.each<[string, Crew, Shares]>([
+    ['its window where nobody else has work', crewOf(400, 1, 1), WHOLE],
+    ['half of the slots while another has work', crewOf(400, 2, 1), { FCM: 200, APN: MAX_WINDOW }],
+    ['an equal part of them beside many', crewOf(400, 9, 8), { FCM: 50, APN: MAX_WINDOW }],
+    ['one at least', crewOf(1, 2, 2), { FCM: 1, APN: MAX_WINDOW }],
+    [
+      'of the slots of its own provider',
+      { slots: 400, credentials: { FCM: { active: 1, busy: 1 }, APN: { active: 4, busy: 4 } } },
+      { FCM: MAX_WINDOW, APN: 100 },
+    ],
+  ])('gives a credential %s', async (_, crew, shares) => {
+    const { admission } = make({ crew });
+    await admission.start();
+    expect(admission.shares).toEqual(shares);
   });
 
   it('sends one push of a credential whose pause is over, and leaves it when another worker did', async () => {

@@ -1,6 +1,9 @@
 import { FAILURES, type Uuid } from '@app/domain';
 import {
   MAX_WINDOW,
+  WHOLE,
+  type BusyCredentials,
+  type Shares,
   type AdmissionRepository,
   type Probe,
   type PushSettlement,
@@ -24,6 +27,13 @@ export interface AdmissionOptions {
   logger: Pick<Logger, 'info' | 'warn'>;
 }
 
+/**
+ * Half of the slots at most, and no more than leaves each of the busy ones as much. The slots of a provider are no
+ * other's: a credential that alone has work there has its window, so that the queue always holds its next push.
+ */
+const shareAmong = ({ active, busy }: BusyCredentials, slots: number): number =>
+  active > 1 ? Math.max(Math.floor(slots / Math.max(busy, 2)), 1) : MAX_WINDOW;
+
 /** After a probe that could not tell. */
 const UNCLEAR_WAIT_MS = 5_000;
 /** After one that the queue did not take. */
@@ -38,7 +48,7 @@ const WARN_EVERY_MS = 60_000;
  */
 export class Admission {
   /** Most that one credential may have outstanding, whatever its window. */
-  share = MAX_WINDOW;
+  shares: Shares = WHOLE;
   /** Pushes of one provider that all workers can have in hand at once. */
   slots: number;
   private timer: NodeJS.Timeout | undefined;
@@ -112,12 +122,9 @@ export class Admission {
   private async look(): Promise<void> {
     const { workerId, slots, startWindow } = this.options;
     const crew = await this.admissions.seen(workerId, slots);
-    const { slots: all, activeCredentials, busyCredentials } = crew;
-    this.slots = all;
-    // Half at most, and no more than leaves each of the busy ones as much.
-    const parts = Math.max(busyCredentials, 2);
-    this.share = activeCredentials > 1 ? Math.max(Math.floor(all / parts), 1) : MAX_WINDOW;
-    await this.admissions.countWaiting(this.share);
+    const { FCM, APN } = crew.credentials;
+    this.shares = { FCM: shareAmong(FCM, crew.slots), APN: shareAmong(APN, crew.slots) };
+    await this.admissions.countWaiting(this.shares);
     if (this.looks++ % GROW_EVERY === 0) await this.admissions.grow(startWindow);
     for (const credentialId of await this.admissions.due()) await this.probe(credentialId);
   }

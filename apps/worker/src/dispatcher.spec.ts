@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import type { DispatchLane, Turns } from '@app/persistence';
 import { Dispatcher } from './dispatcher.js';
 
+const SHARES = { FCM: 7, APN: 8 };
 const open: Dispatcher[] = [];
 afterEach(async () => {
   await Promise.all(open.splice(0).map((dispatcher) => dispatcher.stop()));
@@ -12,12 +13,18 @@ function make(
   turns: (lane: DispatchLane, at: number) => Turns | null | Error,
   intervalMs = 60_000,
   usable = () => Promise.resolve(),
+  lanes: () => DispatchLane[] = () => ['small', 'bulk'],
 ) {
   const taken: DispatchLane[] = [];
+  const asked: unknown[] = [];
   const warnings: unknown[] = [];
   let waiting: { count: number; resolve: () => void } | undefined;
   const dispatcher = new Dispatcher(
     {
+      lanesWithWork: (shares) => {
+        asked.push(shares);
+        return Promise.resolve(lanes());
+      },
       takeTurns: (lane) => {
         taken.push(lane);
         if (waiting !== undefined && taken.length >= waiting.count) waiting.resolve();
@@ -29,7 +36,7 @@ function make(
       chunk: 500,
       intervalMs,
       handOver: () => Promise.resolve(),
-      share: () => 7,
+      shares: () => SHARES,
       usable,
       logger: { warn: (fields: unknown) => void warnings.push(fields) },
     },
@@ -40,7 +47,7 @@ function make(
       if (taken.length >= count) resolve();
       else waiting = { count, resolve };
     });
-  return { dispatcher, taken, warnings, afterTurns };
+  return { dispatcher, taken, asked, warnings, afterTurns };
 }
 
 const turn: Turns = { accountIds: ['a'], handedOver: 10 };
@@ -78,6 +85,21 @@ describe('Dispatcher', () => {
     expect(got.small + got.bulk).toBe(400);
     expect(got.bulk).toBeGreaterThanOrEqual(50);
     expect(got.small).toBeGreaterThan(2 * got.bulk);
+  });
+
+  it('takes turns in the lanes that have work, and none where no lane has', async () => {
+    const answers: DispatchLane[][] = [['bulk'], []];
+    const { dispatcher, taken, asked } = make(
+      () => turn,
+      60_000,
+      undefined,
+      () => answers.shift() ?? [],
+    );
+    dispatcher.wake();
+    while (asked.length < 2) await new Promise(setImmediate);
+    await dispatcher.stop();
+    expect(taken).toEqual(['bulk']);
+    expect(asked).toEqual([SHARES, SHARES]);
   });
 
   it('asks a lane no further in a round once it found nothing', async () => {

@@ -1,4 +1,4 @@
-import type { DispatchChunk, DispatchLane, DispatchRepository } from '@app/persistence';
+import type { DispatchChunk, DispatchLane, DispatchRepository, Shares } from '@app/persistence';
 import type { Logger } from '@app/platform';
 
 /** Small sends pass bulk: three turns of theirs, then one of the others. */
@@ -20,7 +20,7 @@ export interface DispatcherOptions {
   /** Resolves when the queue takes jobs: a turn that waits for it would hold its rows meanwhile. */
   usable: () => Promise<void>;
   /** Most that one credential may have outstanding now, whatever its window. */
-  share: () => number;
+  shares: () => Shares;
   onHandedOver?: (pushes: number) => void;
   logger: Pick<Logger, 'warn'>;
 }
@@ -39,7 +39,7 @@ export class Dispatcher {
   private finished: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly dispatches: Pick<DispatchRepository, 'takeTurns'>,
+    private readonly dispatches: Pick<DispatchRepository, 'lanesWithWork' | 'takeTurns'>,
     private readonly options: DispatcherOptions,
   ) {}
 
@@ -79,10 +79,13 @@ export class Dispatcher {
   private async takeTurns(): Promise<void> {
     for (;;) {
       await this.options.usable();
+      const lanes = await this.dispatches.lanesWithWork(this.options.shares());
+      if (lanes.length === 0) return;
       let handedOver = 0;
       const isBulkFirst = this.rounds % BULK_FIRST_EVERY === BULK_FIRST_EVERY - 1;
       const round = isBulkFirst ? BULK_FIRST : SMALL_FIRST;
-      for (const [lane, turns] of round) handedOver += await this.take(lane, turns);
+      for (const [lane, turns] of round)
+        if (lanes.includes(lane)) handedOver += await this.take(lane, turns);
       if (handedOver === 0) return;
       this.rounds++;
       this.options.onHandedOver?.(handedOver);
@@ -91,10 +94,10 @@ export class Dispatcher {
 
   /** Up to `turns` turns of a lane; stops at the first that finds nothing. */
   private async take(lane: DispatchLane, turns: number): Promise<number> {
-    const { chunk, handOver, share } = this.options;
+    const { chunk, handOver, shares } = this.options;
     let handedOver = 0;
     for (let turn = 0; turn < turns && !this.stopped; turn++) {
-      const taken = await this.dispatches.takeTurns(lane, chunk, handOver, share());
+      const taken = await this.dispatches.takeTurns(lane, chunk, handOver, shares());
       if (taken === null) break;
       handedOver += taken.handedOver;
     }

@@ -97,7 +97,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   });
   const dispatcher = new Dispatcher(new DispatchRepository(db), {
     ...config.dispatch,
-    share: () => admission.share,
+    shares: () => admission.shares,
     usable: () => connection.usable(config.dispatch.timeoutMs),
     handOver: (chunk) => enqueue(chunk.deliveries.map((push) => ({ ...push, lane: chunk.lane }))),
     onHandedOver: metrics.onHandedOver,

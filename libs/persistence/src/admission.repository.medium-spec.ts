@@ -501,10 +501,11 @@ describe('windows', () => {
         taken.push(...deliveries.map(({ id }) => id));
         return Promise.resolve();
       },
-      12,
+      { FCM: 12, APN: 30 },
     );
     expect(taken).toHaveLength(12);
-    const next = () => store.dispatches.takeTurns('small', 500, () => Promise.resolve(), 12);
+    const next = () =>
+      store.dispatches.takeTurns('small', 500, () => Promise.resolve(), { FCM: 12, APN: 30 });
     expect(await next()).toBeNull();
   });
 });
@@ -514,15 +515,13 @@ describe('the crew', () => {
     const [a, b] = [newId(), newId()];
     expect(await store.admissions.seen(a, 200)).toEqual({
       slots: 200,
-      activeCredentials: 0,
-      busyCredentials: 0,
+      credentials: { FCM: { active: 0, busy: 0 }, APN: { active: 0, busy: 0 } },
     });
     expect(await store.admissions.seen(b, 100)).toMatchObject({ slots: 300 });
     await inHand(3, 0);
     expect(await store.admissions.seen(a, 200)).toEqual({
       slots: 300,
-      activeCredentials: 1,
-      busyCredentials: 1,
+      credentials: { FCM: { active: 1, busy: 1 }, APN: { active: 0, busy: 0 } },
     });
     await store.db.query(
       `UPDATE workers SET seen_at = now() - interval '20 seconds' WHERE id = $1`,

@@ -1,6 +1,7 @@
 import type { ProviderKind, Uuid } from '@app/domain';
 import type { Database } from './database.js';
-import { MAX_WINDOW, type DispatchLane } from './dispatch.repository.js';
+import { MAX_WINDOW, shareOf, type Shares } from './credential-windows.js';
+import type { DispatchLane } from './dispatch.repository.js';
 import { LOCK_PARTS } from './locks.js';
 import { REWOUND_AT_ONCE } from './sweep.repository.js';
 
@@ -15,14 +16,27 @@ export interface Probe {
 export interface Crew {
   /** Pushes of one provider that they can have in hand at once. */
   slots: number;
-  /** Credentials that had something handed over within a minute, and are not paused. */
-  activeCredentials: number;
+  /** By provider, since each has slots of its own. */
+  credentials: Readonly<Record<ProviderKind, BusyCredentials>>;
+}
+
+export interface BusyCredentials {
+  /** They had something handed over within a minute, and are not paused. */
+  active: number;
   /** Those among them that have something outstanding right now. */
-  busyCredentials: number;
+  busy: number;
 }
 
 /** A worker that was not seen for so long has ended. */
 const WORKER_GONE = `interval '15 seconds'`;
+
+interface SeenRow {
+  slots: number;
+  fcm_active: number;
+  fcm_busy: number;
+  apn_active: number;
+  apn_busy: number;
+}
 
 const SEEN = `
 WITH gone AS (DELETE FROM workers WHERE seen_at < now() - ${WORKER_GONE} AND id <> $1),
@@ -32,9 +46,13 @@ seen AS (
 )
 SELECT $2 + coalesce((
     SELECT sum(slots) FROM workers WHERE id <> $1 AND seen_at >= now() - ${WORKER_GONE}), 0)::int AS slots,
-  count(*) FILTER (WHERE outstanding > 0 OR handed_over_at > now() - interval '1 minute')::int AS active,
-  count(*) FILTER (WHERE outstanding > waiting)::int AS busy
-FROM credential_windows WHERE paused_until IS NULL`;
+  count(*) FILTER (WHERE is_fcm)::int AS fcm_active, count(*) FILTER (WHERE is_fcm AND is_busy)::int AS fcm_busy,
+  count(*) FILTER (WHERE NOT is_fcm)::int AS apn_active, count(*) FILTER (WHERE NOT is_fcm AND is_busy)::int AS apn_busy
+FROM (
+  SELECT c.credential_type = 'FCM' AS is_fcm, w.outstanding > w.waiting AS is_busy
+  FROM credential_windows w JOIN credentials c ON c.id = w.credential_id
+  WHERE w.paused_until IS NULL AND (w.outstanding > 0 OR w.handed_over_at > now() - interval '1 minute')
+) AS active`;
 
 /**
  * Of credentials that may be held up by it. The count is as old as the last look: what waits may be due
@@ -42,9 +60,9 @@ FROM credential_windows WHERE paused_until IS NULL`;
  */
 const COUNT_WAITING = `
 WITH near AS (
-  SELECT credential_id FROM credential_windows
-  WHERE paused_until IS NULL AND (outstanding * 2 >= least("window", $1) OR waiting > 0)
-  ORDER BY credential_id LIMIT 100 FOR NO KEY UPDATE SKIP LOCKED
+  SELECT w.credential_id FROM credential_windows w JOIN credentials c ON c.id = w.credential_id
+  WHERE w.paused_until IS NULL AND (w.outstanding * 2 >= least(w."window", ${shareOf('$1', '$2')}) OR w.waiting > 0)
+  ORDER BY w.credential_id LIMIT 100 FOR NO KEY UPDATE OF w SKIP LOCKED
 ), counted AS (
   SELECT q.credential_id, count(*)::int AS n
   FROM near JOIN operation_parts q ON q.credential_id = near.credential_id AND q.open
@@ -149,24 +167,23 @@ export class AdmissionRepository {
    * @param slots pushes of one provider that it can have in hand at once.
    */
   async seen(workerId: Uuid, slots: number): Promise<Crew> {
-    const [row] = await this.db.query<{ slots: number; active: number; busy: number }>(SEEN, [
-      workerId,
-      slots,
-    ]);
+    const [row] = await this.db.query<SeenRow>(SEEN, [workerId, slots]);
     return {
       slots: row?.slots ?? slots,
-      activeCredentials: row?.active ?? 0,
-      busyCredentials: row?.busy ?? 0,
+      credentials: {
+        FCM: { active: row?.fcm_active ?? 0, busy: row?.fcm_busy ?? 0 },
+        APN: { active: row?.apn_active ?? 0, busy: row?.apn_busy ?? 0 },
+      },
     };
   }
 
   /**
    * Counts what waits for a retry of its own, where that may keep others out of a window.
    *
-   * @param share most that a credential may have outstanding.
+   * @param shares most that a credential may have outstanding.
    */
-  async countWaiting(share: number): Promise<void> {
-    await this.db.query(COUNT_WAITING, [share]);
+  async countWaiting(shares: Shares): Promise<void> {
+    await this.db.query(COUNT_WAITING, [shares.FCM, shares.APN]);
   }
 
   async gone(workerId: Uuid): Promise<void> {

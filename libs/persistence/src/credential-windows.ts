@@ -1,6 +1,19 @@
-import type { Pause, Uuid } from '@app/domain';
+import type { Pause, ProviderKind, Uuid } from '@app/domain';
 import type { PoolClient } from 'pg';
 import type { Statement } from './database.js';
+
+/** Most pushes of one credential that may be handed over and not settled. */
+export const MAX_WINDOW = 5_000;
+
+/** Most that one credential may have outstanding now, by its provider. */
+export type Shares = Readonly<Record<ProviderKind, number>>;
+
+/** Nobody else has work. */
+export const WHOLE: Shares = { FCM: MAX_WINDOW, APN: MAX_WINDOW };
+
+/** The share of a credential `c`, of the parameters that are those of FCM and of APNs. */
+export const shareOf = (fcm: string, apn: string): string =>
+  `CASE c.credential_type WHEN 'FCM' THEN ${fcm}::int ELSE ${apn}::int END`;
 
 /** Why everything of a credential shall wait, and who says so. */
 export interface PauseOrder extends Pause {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId, type Uuid } from '@app/domain';
 import { createTestStore, type TestStore } from '../../../test/support/store.js';
+import { WHOLE, type Shares } from './credential-windows.js';
 import type { Dispatch } from './dispatch.repository.js';
 import { settlementOf, type Tenant } from './testing.js';
 
@@ -42,6 +43,33 @@ const take = async (lane: 'small' | 'bulk', limit: number) => {
   });
   return { turn, taken, ids: taken.map(({ id }) => id) };
 };
+
+describe('lanesWithWork', () => {
+  const lanes = (shares?: Shares) => store.dispatches.lanesWithWork(shares);
+
+  it('names the lanes of what is not handed over yet', async () => {
+    expect(await lanes()).toEqual([]);
+    await store.accept(tenant, 3);
+    expect(await lanes()).toEqual(['small']);
+    await store.accept(tenant, 120);
+    expect((await lanes()).toSorted()).toEqual(['bulk', 'small']);
+    while ((await take('small', 500)).turn !== null);
+    expect(await lanes()).toEqual(['bulk']);
+  });
+
+  it('names none where the window or the share has no room, or all of it is paused', async () => {
+    await store.accept(tenant, 80);
+    const { taken } = await take('small', 500);
+    expect(await lanes()).toEqual([]);
+    await deliver(taken.slice(0, 10));
+    expect(await lanes()).toEqual(['small']);
+    // It is FCM's.
+    expect(await lanes({ FCM: 40, APN: 5_000 })).toEqual([]);
+    expect(await lanes({ FCM: 5_000, APN: 40 })).toEqual(['small']);
+    await store.db.query(`UPDATE credential_windows SET paused_until = now() + interval '1 hour'`);
+    expect(await lanes()).toEqual([]);
+  });
+});
 
 describe('takeTurns', () => {
   it('hands every push over once, in order, chunk by chunk', async () => {
@@ -106,7 +134,7 @@ describe('takeTurns', () => {
       claims.map((claim) => settlementOf(claim, { to: 'QUEUED', dueInMs: 600_000 })),
     );
     expect((await take('small', 500)).turn).toBeNull();
-    await store.admissions.countWaiting(5_000);
+    await store.admissions.countWaiting(WHOLE);
     expect((await take('small', 500)).ids).toHaveLength(30);
     expect(await store.outstanding(tenant.fcm)).toBe(80);
     // All of it together stays within the largest window.

@@ -1,10 +1,7 @@
 import type { ProviderKind, Uuid } from '@app/domain';
 import type { PoolClient } from 'pg';
-import { countHandedOver } from './credential-windows.js';
+import { countHandedOver, MAX_WINDOW, shareOf, WHOLE, type Shares } from './credential-windows.js';
 import type { Database, Statement } from './database.js';
-
-/** Most pushes of one credential that may be handed over and not settled. */
-export const MAX_WINDOW = 5_000;
 
 export type DispatchLane = 'small' | 'bulk';
 
@@ -29,35 +26,47 @@ export interface Turns {
 }
 
 /**
- * $2 share. What waits for a retry of its own keeps no slot busy; with it the whole stays within the
+ * What waits for a retry of its own keeps no slot busy; with it the whole stays within the
  * largest window. A count that a rewind let fall below zero makes no room larger.
  */
-const ROOM = `least(
-  least(w."window", $2) - greatest(w.outstanding - w.waiting, 0), ${MAX_WINDOW} - w.outstanding)`;
+const roomOf = (fcm: string, apn: string) => `least(
+  least(w."window", ${shareOf(fcm, apn)}) - greatest(w.outstanding - w.waiting, 0), ${MAX_WINDOW} - w.outstanding)`;
 
 /** Accounts that one transaction looks at: where each has little to send, they share its cost. */
 const MAX_ACCOUNTS = 32;
 
 /**
- * The accounts that wait longest among those with work and room. The busy (account, credential) pairs
- * are found by a loose index scan: the cost follows their number, not the number of operations
- * that wait.
+ * The busy (account, credential) pairs, found by a loose index scan: the cost follows their number, not
+ * the number of operations that wait.
  */
-const NEXT_TURNS: Statement = {
-  name: 'next-turns',
-  text: `
+const busyIn = (lane: string) => `
 WITH RECURSIVE busy AS (
-  (SELECT account_id, credential_id FROM operation_parts WHERE pending AND lane = $1
+  (SELECT account_id, credential_id FROM operation_parts WHERE pending AND lane = ${lane}
    ORDER BY account_id, credential_id LIMIT 1)
   UNION ALL
   (SELECT next.account_id, next.credential_id FROM busy CROSS JOIN LATERAL (
      SELECT account_id, credential_id FROM operation_parts
-     WHERE pending AND lane = $1 AND (account_id, credential_id) > (busy.account_id, busy.credential_id)
+     WHERE pending AND lane = ${lane} AND (account_id, credential_id) > (busy.account_id, busy.credential_id)
      ORDER BY account_id, credential_id LIMIT 1) next)
-), ready AS (
+)`;
+
+/** Looked at without a transaction, since mostly there is none: each settlement asks. */
+const LANES: Statement = {
+  name: 'lanes-with-work',
+  text: `
+SELECT lanes.lane FROM (VALUES ('small'::lane), ('bulk')) AS lanes (lane)
+WHERE EXISTS (
+  ${busyIn('lanes.lane')}
+  SELECT FROM busy JOIN credential_windows w USING (credential_id) JOIN credentials c ON c.id = w.credential_id WHERE ${roomOf('$1', '$2')} > 0 AND w.paused_until IS NULL)`,
+};
+
+/** The accounts that wait longest among those with work and room. */
+const NEXT_TURNS: Statement = {
+  name: 'next-turns',
+  text: `${busyIn('$1')}, ready AS (
   SELECT busy.account_id, array_agg(busy.credential_id ORDER BY busy.credential_id) AS credential_ids
-  FROM busy JOIN credential_windows w USING (credential_id)
-  WHERE ${ROOM} > 0 AND w.paused_until IS NULL GROUP BY busy.account_id
+  FROM busy JOIN credential_windows w USING (credential_id) JOIN credentials c ON c.id = w.credential_id
+  WHERE ${roomOf('$2', '$3')} > 0 AND w.paused_until IS NULL GROUP BY busy.account_id
 )
 SELECT t.account_id, ready.credential_ids FROM dispatch_turns t JOIN ready USING (account_id)
 WHERE t.lane = $1 ORDER BY t.last_turn_at LIMIT ${MAX_ACCOUNTS} FOR UPDATE OF t SKIP LOCKED`,
@@ -66,8 +75,9 @@ WHERE t.lane = $1 ORDER BY t.last_turn_at LIMIT ${MAX_ACCOUNTS} FOR UPDATE OF t 
 const ROOMS: Statement = {
   name: 'rooms',
   text: `
-SELECT credential_id, greatest(${ROOM}, 0) AS room
-FROM credential_windows w WHERE credential_id = ANY($1::uuid[]) AND paused_until IS NULL ORDER BY credential_id`,
+SELECT credential_id, greatest(${roomOf('$2', '$3')}, 0) AS room
+FROM credential_windows w JOIN credentials c ON c.id = w.credential_id
+WHERE credential_id = ANY($1::uuid[]) AND paused_until IS NULL ORDER BY credential_id`,
 };
 
 /**
@@ -135,25 +145,34 @@ interface PushRow {
 export class DispatchRepository {
   constructor(private readonly db: Database) {}
 
+  /** @returns the lanes in which some account has work and room. */
+  async lanesWithWork(shares: Shares = WHOLE): Promise<DispatchLane[]> {
+    const rows = await this.db.query<{ lane: DispatchLane }>(LANES, [shares.FCM, shares.APN]);
+    return rows.map(({ lane }) => lane);
+  }
+
   /**
    * The next turns of a lane: takes the accounts that wait longest, gives their next pushes, an equal part
    * of `limit` each, to `handOver` and then moves the cursors. Everything happens in one transaction that holds the turns' rows: other dispatchers pass them by
    * (SKIP LOCKED), a failure moves nothing, and jobs that were added all the same do no harm (equal job
    * ids, claims).
    *
-   * @param share most that a credential may have in hand, whatever its window.
+   * @param shares most that a credential may have in hand, whatever its window.
    * @returns null when no account has work and room in that lane.
    */
   async takeTurns(
     lane: DispatchLane,
     limit: number,
     handOver: (chunk: DispatchChunk) => Promise<void>,
-    share = MAX_WINDOW,
+    shares: Shares = WHOLE,
   ): Promise<Turns | null> {
     return this.db.transaction(async (client) => {
-      const { rows } = await client.query<TurnRow>({ ...NEXT_TURNS, values: [lane, share] });
+      const { rows } = await client.query<TurnRow>({
+        ...NEXT_TURNS,
+        values: [lane, shares.FCM, shares.APN],
+      });
       if (rows.length === 0) return null;
-      const taken = await takePushes(client, lane, rows, limit, share);
+      const taken = await takePushes(client, lane, rows, limit, shares);
       const { deliveries, accountIds, advances } = taken;
       if (deliveries.length > 0) await handOver({ lane, deliveries });
       await client.query({
@@ -194,7 +213,7 @@ async function takePushes(
   lane: DispatchLane,
   turns: readonly TurnRow[],
   limit: number,
-  share: number,
+  shares: Shares,
 ): Promise<Taken> {
   const accountIds = turns.map((turn) => turn.account_id);
   const taken: Taken = { accountIds, advances: [], deliveries: [], counts: new Map() };
@@ -205,7 +224,7 @@ async function takePushes(
   const rooms = await roomsOf(
     client,
     pairs.map(({ credentialId }) => credentialId),
-    share,
+    shares,
   );
   const budget = new Map(turns.map((turn) => [turn, Math.ceil(limit / turns.length)]));
   for (const { turn, credentialId } of pairs) {
@@ -246,11 +265,11 @@ interface PartAdvance {
 async function roomsOf(
   client: PoolClient,
   credentialIds: readonly Uuid[],
-  share: number,
+  shares: Shares,
 ): Promise<ReadonlyMap<Uuid, number>> {
   const { rows } = await client.query<{ credential_id: Uuid; room: number }>({
     ...ROOMS,
-    values: [credentialIds, share],
+    values: [credentialIds, shares.FCM, shares.APN],
   });
   return new Map(rows.map((row) => [row.credential_id, row.room]));
 }

@@ -1,5 +1,10 @@
 export { AccountRepository } from './account.repository.js';
-export { AdmissionRepository, type Probe } from './admission.repository.js';
+export {
+  AdmissionRepository,
+  type BusyCredentials,
+  type Crew,
+  type Probe,
+} from './admission.repository.js';
 export { ApiKeyRepository } from './api-key.repository.js';
 export {
   ApnsTokenRepository,
@@ -30,9 +35,9 @@ export {
   type Dispatch,
   type DispatchChunk,
   type DispatchLane,
-  MAX_WINDOW,
   type Turns,
 } from './dispatch.repository.js';
+export { MAX_WINDOW, WHOLE, type Shares } from './credential-windows.js';
 export { countPushes, type DeviceCounts, type Expansion } from './expansion.js';
 export { ExpireRepository, type ExpireOptions, type Expiry } from './expire.repository.js';
 export { OperationRepository } from './operation.repository.js';
