@@ -245,6 +245,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
         admission.stop(),
       ]);
       await settlements.drain();
+      await admission.drain();
       await deadTokens.stop();
       await Promise.all([providers.FCM.close(), providers.APN.close()]);
       clearTimeout(givingUp);
