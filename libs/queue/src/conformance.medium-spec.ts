@@ -419,12 +419,46 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     await producer.enqueueDue(DELIVER_FCM, due, TIMEOUT_MS);
     // The one in hand has another beside it: whether its hand is still there, the queue cannot tell.
     expect(await count()).toEqual({ waiting: 4, delayed: 0, active: 1, failed: 0 });
+    // One other, however long it takes.
+    await producer.enqueueDue(DELIVER_FCM, due, TIMEOUT_MS);
+    expect(await count()).toEqual({ waiting: 4, delayed: 0, active: 1, failed: 0 });
     release();
     await seen.until(6);
     await consumer.close();
     expect(seen.ids.slice(0, 2)).toEqual([late.id, inHand.id]);
     expect(seen.ids.slice(2).toSorted()).toEqual(idsOf(due).toSorted());
     expect(await count()).toEqual(NOTHING);
+  });
+
+  it('lets the other job of a push in hand begin too, when a wrong clock has delayed that', async () => {
+    const due = jobs(1);
+    const { processor, release } = held();
+    const seen = new Seen();
+    const inHand = consume(seen.processor(processor), { concurrency: 1 });
+    await add(due);
+    await seen.until(1);
+    await producer.enqueueDue(DELIVER_FCM, due, TIMEOUT_MS);
+    const wrong = consume(seen.processor(() => Promise.resolve(new Date(Date.now() + 3_600_000))));
+    await seen.until(2);
+    await wrong.close();
+    expect(await count()).toEqual({ ...NOTHING, delayed: 1, active: 1 });
+    await producer.enqueueDue(DELIVER_FCM, due, TIMEOUT_MS);
+    expect(await count()).toEqual({ ...NOTHING, waiting: 1, active: 1 });
+    release();
+    await seen.until(3);
+    await inHand.close();
+    expect(new Set(seen.ids)).toEqual(new Set(idsOf(due)));
+  });
+
+  it('gives each push that is due a job of its own, however often, where jobs carry several', async () => {
+    const several = new DeliveryProducer(connection, 10);
+    const due = jobs(25);
+    await several.enqueue(DELIVER_FCM, due, TIMEOUT_MS);
+    for (let time = 1; time <= 3; time++) {
+      await several.enqueueDue(DELIVER_FCM, due, TIMEOUT_MS);
+      // A queue that is merely long: it grows no further.
+      expect(await count()).toEqual({ ...NOTHING, waiting: 3 + 25 });
+    }
   });
 
   it('takes an id again once its job is over', async () => {

@@ -49,7 +49,8 @@ export class DeliveryProducer {
    * As `enqueue`, for pushes that are due and that nobody has in hand, whatever their jobs say. A worker whose clock was wrong
    * wrote when a delayed job begins, and on PostgreSQL how long the lock of an active one lasts and when jobs without a
    * worker are looked for next; an add under the id of either is dropped. The delayed one begins now, and beside the active
-   * one the push gets another, without an id: its claim tells which of them is the one too many.
+   * one the push gets another, one only: its claim tells which of the two is too many. Each has a job of its own: in one of
+   * several nobody would find it again, and a queue that is merely long would get more of them each time.
    *
    * @throws QueueUnavailable, as `enqueue`.
    */
@@ -58,26 +59,20 @@ export class DeliveryProducer {
     deliveries: readonly DeliveryToEnqueue[],
     timeoutMs: number,
   ): Promise<void> {
+    if (deliveries.length === 0) return;
     const jobs = this.connection.queue(queue);
-    const held: DeliveryToEnqueue[] = [];
-    await this.inTime(queue, timeoutMs, () =>
-      Promise.all(
+    await this.inTime(queue, timeoutMs, async () => {
+      const again = await Promise.all(
         deliveries.map(async (delivery) => {
-          const job = await jobs.getJob(delivery.id);
-          if (job === undefined) return;
-          if (await job.isActive()) held.push(delivery);
-          if (!(await job.isDelayed())) return;
-          await job.promote().catch(async (error: unknown) => {
-            // Its time may have come, or its end, since it was looked at.
-            if (await job.isDelayed()) throw error;
-          });
+          const { id } = delivery;
+          if (!(await isInHand(jobs, id))) return ownJob(delivery);
+          const againId = `${id}-again`;
+          await isInHand(jobs, againId);
+          return newJob({ id }, { ...delivery, id: againId });
         }),
-      ),
-    );
-    await this.enqueue(queue, deliveries, timeoutMs);
-    if (held.length === 0) return;
-    const others = held.map(({ id, lane }) => newJob({ id }, { lane, delayMs: 0 }));
-    await this.inTime(queue, timeoutMs, () => jobs.addBulk(others));
+      );
+      await jobs.addBulk(again);
+    });
   }
 
   /**
@@ -195,6 +190,19 @@ interface NewJob {
 
 /** Under an id of the push's own. */
 const ownJob = (delivery: DeliveryToEnqueue): NewJob => newJob({ id: delivery.id }, delivery);
+
+/** @returns whether a job is active. A delayed one begins now. */
+async function isInHand(jobs: DeliveryQueue, id: string): Promise<boolean> {
+  const job = await jobs.getJob(id);
+  if (job === undefined) return false;
+  if (await job.isDelayed()) {
+    await job.promote().catch(async (error: unknown) => {
+      // Its time may have come, or its end, since it was looked at.
+      if (await job.isDelayed()) throw error;
+    });
+  }
+  return job.isActive();
+}
 
 function newJob(data: DeliverJob, options: Parameters<typeof jobOptions>[0]): NewJob {
   return { name: NAME, data, opts: jobOptions(options) };
