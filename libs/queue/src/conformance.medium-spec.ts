@@ -582,6 +582,27 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
       expect(await seen.until(3)).toEqual(idsOf([...small, ...bulk]));
     });
 
+    it('lets one that comes back later wait in its own lane again', async () => {
+      const [bulk, small, later] = [jobs(1, { lane: 'bulk' }), jobs(1), jobs(1)];
+      await add(bulk);
+      await add(small);
+      await move();
+      expect(await move()).toBe(1);
+      const seen = new Seen();
+      const comesBack = new Date(Date.now() + 3_600_000);
+      const first = consume(
+        seen.processor((id) => Promise.resolve(id === bulk[0]!.id ? comesBack : undefined)),
+        { concurrency: 1 },
+      );
+      await seen.until(2);
+      await first.close();
+      expect(await count()).toEqual({ ...NOTHING, delayed: 1 });
+      await producer.enqueueDue(DELIVER_FCM, bulk, TIMEOUT_MS);
+      await add(later);
+      consume(seen.processor(), { concurrency: 1 });
+      expect((await seen.until(4)).slice(2)).toEqual(idsOf([...later, ...bulk]));
+    });
+
     it('moves jobs of several by the number of their pushes', async () => {
       const several = new DeliveryProducer(connection, 10);
       await several.enqueue(DELIVER_FCM, jobs(40, { lane: 'bulk' }), TIMEOUT_MS);
