@@ -123,9 +123,19 @@ export function caller(house, seed) {
       if (answer?.status === 202) {
         if (answer.headers.get('idempotent-replayed') === 'true') counts.replayed += 1;
         const { operationId } = answer.body;
-        accepted.push({ key: request.key, operationId, tokens, app, strangers, ttlSeconds });
+        /** @type {AcceptedRequest} */
+        const known = {
+          key: request.key,
+          operationId,
+          tokens,
+          app,
+          strangers,
+          ttlSeconds,
+          canceled: 'none',
+        };
+        accepted.push(known);
         open.delete(request.key);
-        return answer.body.operationId;
+        return known;
       }
       if (answer?.body?.code === SCHEDULE_PAST) {
         refused.push(tokens);
@@ -141,8 +151,9 @@ export function caller(house, seed) {
     }
   };
 
-  /** @param {string} operationId @param {PlannedRequest['cancel']} which */
-  const cancel = async (operationId, which) => {
+  /** @param {AcceptedRequest} request @param {PlannedRequest['cancel']} which */
+  const cancel = async (request, which) => {
+    const { operationId } = request;
     let path = `${PUSHES}/Operations/${operationId}`;
     if (which === 'one') {
       const page = await call('GET', `${PUSHES}?pageSize=1&operationId=${operationId}`);
@@ -150,6 +161,7 @@ export function caller(house, seed) {
       if (push === undefined) return;
       path = `${PUSHES}/${push.id}`;
     }
+    request.canceled = which;
     // Not answered, or too late for it: both happen, and the pushes tell which.
     await call('DELETE', path);
     counts.cancels += 1;
@@ -157,10 +169,10 @@ export function caller(house, seed) {
 
   /** @param {PlannedRequest} request */
   const sendAndCancel = async (request) => {
-    const operationId = await send(request);
-    if (operationId === undefined || request.cancelAfterMs === undefined) return;
+    const known = await send(request);
+    if (known === undefined || request.cancelAfterMs === undefined) return;
     await sleep(request.cancelAfterMs);
-    await cancel(operationId, request.cancel);
+    await cancel(known, request.cancel);
   };
 
   /** `total` is the sum of its parts at every instant. */

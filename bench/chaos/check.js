@@ -5,8 +5,8 @@
  * - lost: an accepted push that has no row, or ended in no final state, or is SENT and never arrived.
  * - unaccounted: a counter that is not its rows; rows or arrivals that no accepted request asked for; an arrival
  *   for a push that is not SENT and has no unknown try to explain it; a push that arrived under two ids, or in the wrong
- *   environment of Apple; one to a good token that is FAILED, and nothing that was broken explains it; a good token that
- *   its user lost.
+ *   environment of Apple; one to a token that is good, or whose trouble passes, that is FAILED, and nothing that was
+ *   broken explains it; one that is CANCELED, and nobody asked for that; a good token that its user lost.
  * - duplicates: pushes that the provider accepted more than once; outside the window when more often than
  *   tries of unknown outcome and leases that ran out explain.
  */
@@ -30,6 +30,15 @@ const FELT_MS = 15_000;
 
 /** Behaviours of the simulator that a provider calls a dead token for. */
 const DEAD = ['unregistered', 'expired', 'stale'];
+
+/** Those that are fine, and those whose trouble passes by itself (docs/simulator.md)… */
+const FINE = ['ok', 'slow'];
+const PASSING = ['refuse', 'goaway', 'unavailable', 'internal', 'throttle', 'quota', 'expiredjwt'];
+/** …and those that are told by `x<times>` when theirs does: so many tries of theirs end unknown, whatever else is broken. */
+const TIMES_UNKNOWN = ['reset', 'timeout', 'answer'];
+
+/** What our own worker says when a send of it threw: a fault of ours, that explains nothing. */
+const OUR_FAULT = 'internal';
 
 /** @param {Evidence} evidence @returns {Judgement} */
 export function judge(evidence) {
@@ -64,13 +73,23 @@ export function judge(evidence) {
       if (arrived.length > 1) duplicates += 1;
       judgeArrivals(row, arrived, find);
       judgeEnvironment(row, arrived, request, find);
-      const isGoodToken = behaviourOf(token) === 'ok';
-      if (isGoodToken && row.status === 'FAILED' && !isExplained(row, request, evidence.faults))
+      if (
+        isSentAtLast(token) &&
+        row.status === 'FAILED' &&
+        !isExplained(row, request, evidence.faults)
+      )
         find(
           'unaccounted',
           `${describe(row)}: FAILED with ${row.errorCode}, and nothing explains it`,
         );
     }
+    const canceled = tokens.filter((token) => rows.get(token)?.[0]?.status === 'CANCELED').length;
+    const asked = { none: 0, one: 1, all: tokens.length }[request.canceled];
+    if (canceled > asked)
+      find(
+        'unaccounted',
+        `${key}: ${canceled} are CANCELED, and the request to cancel was of ${request.canceled}`,
+      );
   }
   for (const token of evidence.unresolved.flat()) expected.add(token);
   for (const [token, { length }] of arrivals)
@@ -122,25 +141,30 @@ function judgeArrivals(row, arrived, find) {
 function explained({ status, lostLeases, attempts }) {
   const sent = status === 'SENT' ? 1 : 0;
   const unknown = attempts.filter(
-    ({ outcome, reason }) => outcome === 'unknown' && reason !== 'lease-lost',
+    ({ outcome, reason = '' }) =>
+      outcome === 'unknown' && !['lease-lost', OUR_FAULT].includes(reason),
   ).length;
   return sent + unknown + lostLeases;
 }
 
 /**
- * Whether a push to a good token may be FAILED: its outcome was unknown too often, or the one try that it had came to
- * nothing, and each time something was broken. The tokens of the rough break connections themselves.
+ * Whether a push that should arrive at last may be FAILED: its outcome was unknown too often, or the one try that it had
+ * came to nothing, and each time something was broken, or it was the trouble of its token. The tokens of the rough break
+ * connections themselves.
  * @param {PushRow} row @param {AcceptedRequest} request @param {DoneFault[]} faults
  */
-function isExplained({ errorCode, attempts }, { app, ttlSeconds }, faults) {
+function isExplained({ token, errorCode, attempts }, { app, ttlSeconds }, faults) {
   const isFelt = (/** @type {PushRow['attempts'][number]} */ { at, latencyMs }) => {
     const from = Date.parse(at);
     const to = from + latencyMs;
     return faults.some(({ fromMs, toMs }) => from <= toMs + FELT_MS && to >= fromMs);
   };
   const isRough = app === 'rough' || app === 'lingering';
-  const troubled = attempts.filter((attempt) => isRough || isFelt(attempt));
-  const unknown = troubled.filter(({ outcome }) => outcome === 'unknown');
+  const others = attempts.filter(({ reason }) => reason !== OUR_FAULT);
+  let own = timesUnknown(token);
+  const unknown = others.filter(
+    (attempt) => attempt.outcome === 'unknown' && (isRough || isFelt(attempt) || own-- > 0),
+  );
   const blamed = unknown.filter(({ reason = '' }) => BLAMING.test(reason));
   switch (errorCode) {
     case OUTCOME_UNKNOWN:
@@ -148,7 +172,11 @@ function isExplained({ errorCode, attempts }, { app, ttlSeconds }, faults) {
     case EXPIRED:
       return (
         ttlSeconds === 0 &&
-        troubled.some(({ outcome }) => ['unknown', 'retry', 'credential'].includes(outcome))
+        others.some(
+          (attempt) =>
+            ['unknown', 'retry', 'credential'].includes(attempt.outcome) &&
+            (isRough || isFelt(attempt) || !FINE.includes(behaviourOf(token))),
+        )
       );
     default:
       return false;
@@ -157,6 +185,16 @@ function isExplained({ errorCode, attempts }, { app, ttlSeconds }, faults) {
 
 /** @param {string} token */
 const behaviourOf = (token) => token.split('.')[1] ?? '';
+
+/** How many tries a token lets end unknown before it is good. @param {string} token */
+function timesUnknown(token) {
+  if (!TIMES_UNKNOWN.includes(behaviourOf(token))) return 0;
+  return Number(/\.x(\d+)\./.exec(token)?.[1] ?? 0);
+}
+
+/** Whether a token takes its push in the end, however rough it is at first. @param {string} token */
+const isSentAtLast = (token) =>
+  [...FINE, ...PASSING].includes(behaviourOf(token)) || timesUnknown(token) > 0;
 
 /**
  * @param {PushRow} row @param {Arrival[]} arrived @param {AcceptedRequest} request

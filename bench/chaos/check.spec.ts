@@ -11,6 +11,7 @@ const request = (more: Partial<AcceptedRequest> = {}): AcceptedRequest => ({
   strangers: 0,
   app: 'calm',
   ttlSeconds: undefined,
+  canceled: 'one',
   ...more,
 });
 
@@ -193,6 +194,25 @@ describe('the checker', () => {
       expect(found).toMatchObject({ unaccounted: 1 });
     });
 
+    it('a push that is CANCELED though nobody asked for it, or for another one', () => {
+      const ask = (run: Evidence, canceled: AcceptedRequest['canceled']) => {
+        run.accepted = [request({ canceled })];
+      };
+      const found = judged((run) => ask(run, 'none'));
+      expect(found).toMatchObject({ unaccounted: 1, lost: 0, canceled: 1 });
+      expect(found.what).toContain('1 are CANCELED');
+      const two = (run: Evidence) => {
+        change(run, 'c', { status: 'CANCELED' });
+        run.operations.forEach((operation) => Object.assign(operation, { failed: 0, canceled: 2 }));
+      };
+      expect(judged(two).unaccounted).toBe(1);
+      const all = judged((run) => {
+        two(run);
+        ask(run, 'all');
+      });
+      expect(all).toMatchObject({ unaccounted: 0, canceled: 2 });
+    });
+
     it('an arrival that is too many for the one unknown try of a failed push', () => {
       const found = judged((run) => {
         change(run, 'c', { unknownCount: 1, attempts: [UNKNOWN] });
@@ -205,14 +225,14 @@ describe('the checker', () => {
   describe('of a good token that is FAILED', () => {
     const GOOD = 'sim.ok.x';
     /** One push more, to a good token. */
-    const withGood = (more: Partial<PushRow>, of: Partial<AcceptedRequest> = {}) =>
+    const withGood = (more: Partial<PushRow>, of: Partial<AcceptedRequest> = {}, token = GOOD) =>
       judged((run) => {
-        run.accepted.push(request({ key: 'g', operationId: 'good', tokens: [GOOD], ...of }));
+        run.accepted.push(request({ key: 'g', operationId: 'good', tokens: [token], ...of }));
         const [first] = run.operations;
         if (first === undefined) throw new Error('no operation');
         const failed = { total: 1, sent: 0, failed: 1, canceled: 0 };
         run.operations.push({ ...first, id: 'good', ...failed });
-        run.pushes.push(push(GOOD, { operationId: 'good', status: 'FAILED', ...more }));
+        run.pushes.push(push(token, { operationId: 'good', status: 'FAILED', ...more }));
       });
     const three = (atMs?: number) =>
       [1, 2, 3].map(() => attempt('unknown', 'connection-lost', atMs));
@@ -237,6 +257,47 @@ describe('the checker', () => {
       expect(withGood({ ...quiet, attempts: three(AT - 60_000) }).unaccounted).toBe(1);
       // Neighbours of a rough one break its connections.
       expect(withGood(quiet, { app: 'rough' }).unaccounted).toBe(0);
+    });
+
+    it.each([
+      ...['slow.900', 'refuse', 'goaway', 'timeout.x1', 'reset.x1', 'reset.internal.x1'],
+      ...['answer.200.html.x1', 'unavailable.1', 'unavailable.1.r1', 'internal.2', 'throttle.1.1'],
+      ...['quota.r1', 'expiredjwt'],
+    ])('wants the same of one whose trouble passes: %s', (behaviour) => {
+      const token = `sim.${behaviour}.c1-2-3`;
+      const failed = { errorCode: 71_002, attempts: [attempt('invalid-token')] };
+      expect(withGood(failed, {}, token).unaccounted).toBe(1);
+      const unknown = { errorCode: 71_010, unknownCount: 3, attempts: three() };
+      expect(withGood(unknown, {}, token).unaccounted).toBe(0);
+      // One of them is its own trouble at most; the others need one that was felt.
+      const quiet = { ...unknown, attempts: three(AT + 60_000) };
+      expect(withGood(quiet, {}, token).unaccounted).toBe(1);
+      const own = { ...unknown, attempts: [three(AT + 60_000)[0]!, ...three().slice(1)] };
+      expect(withGood(own, {}, token).unaccounted).toBe(behaviour.includes('.x1') ? 0 : 1);
+    });
+
+    it.each(['timeout', 'reset', 'badtoken', 'unregistered'])(
+      'wants nothing of one that stays bad: %s',
+      (behaviour) => {
+        const failed = { errorCode: 71_002, attempts: [attempt('invalid-token')] };
+        expect(withGood(failed, {}, `sim.${behaviour}.c1-2-3`).unaccounted).toBe(0);
+      },
+    );
+
+    it('takes a send of ours that threw for no explanation', () => {
+      const threw = [1, 2, 3].map(() => attempt('unknown', 'internal'));
+      const failed = { errorCode: 71_010, unknownCount: 3, attempts: threw };
+      expect(withGood(failed).unaccounted).toBe(1);
+      expect(withGood(failed, { app: 'rough' }).unaccounted).toBe(1);
+      const once = { errorCode: 71_008, attempts: [attempt('unknown', 'internal')] };
+      expect(withGood(once, { ttlSeconds: 0 }).unaccounted).toBe(1);
+    });
+
+    it('takes the one attempt of one whose trouble passes, whatever was broken', () => {
+      const quiet = attempt('retry', 'UNAVAILABLE', AT + 60_000);
+      const expired = { errorCode: 71_008, attempts: [quiet] };
+      expect(withGood(expired, { ttlSeconds: 0 }, 'sim.unavailable.1.c1').unaccounted).toBe(0);
+      expect(withGood(expired, { ttlSeconds: 0 }, 'sim.slow.900.c1').unaccounted).toBe(1);
     });
 
     it('takes an expiry of the one that had a single attempt, and of no other', () => {
@@ -301,6 +362,15 @@ describe('the checker', () => {
         run.arrivals.push(arrival('a'));
       });
       expect(found).toMatchObject({ duplicates: 1, duplicatesOutsideWindow: 0, unaccounted: 0 });
+    });
+
+    it('outside the window what a send of ours that threw would explain', () => {
+      const found = judged((run) => {
+        const attempts = [attempt('unknown', 'internal'), ACCEPTED];
+        change(run, 'a', { lease: 2, unknownCount: 1, attempts });
+        run.arrivals.push(arrival('a'));
+      });
+      expect(found).toMatchObject({ duplicates: 1, duplicatesOutsideWindow: 1 });
     });
 
     it('inside the window what a lease that ran out explains, and no more than that', () => {

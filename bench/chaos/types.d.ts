@@ -77,6 +77,8 @@ export interface AcceptedRequest {
   app: App;
   /** 0: a single attempt that comes to nothing is the end. */
   ttlSeconds: number | undefined;
+  /** What of it was asked to be canceled, whether or not that was answered. */
+  canceled: 'none' | 'one' | 'all';
 }
 
 /** When something was broken, in milliseconds since the epoch. */

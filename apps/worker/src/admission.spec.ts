@@ -21,10 +21,13 @@ interface Given {
   due?: Uuid[];
   probe?: Probe | 'taken' | null;
   failing?: Error;
+  /** Until then a pause has not ended. */
+  resuming?: Promise<void>;
 }
 
 function make(given: Given = {}) {
   const calls: unknown[][] = [];
+  let isStopped = () => false;
   let due = given.due ?? [];
   const note =
     <T>(name: string, answer: T) =>
@@ -45,7 +48,11 @@ function make(given: Given = {}) {
       due: async () => due.splice(0),
       beginProbe: note('beginProbe', given.probe ?? null),
       probeAgain: note('probeAgain', undefined),
-      resume: note('resume', true),
+      resume: async (credentialId, probe, batches) => {
+        isStopped = batches?.isStopped ?? isStopped;
+        await given.resuming;
+        return note('resume', true)(credentialId, probe);
+      },
       warn: note('warn', undefined),
     },
     {
@@ -66,7 +73,7 @@ function make(given: Given = {}) {
     },
   );
   open.push(admission);
-  return { admission, calls, setDue: (ids: Uuid[]) => (due = ids) };
+  return { admission, calls, isStopped: () => isStopped(), setDue: (ids: Uuid[]) => (due = ids) };
 }
 
 const settled = (over: Partial<PushSettlement>): PushSettlement => ({
@@ -191,5 +198,24 @@ describe('Admission', () => {
       ['resume', 'c', 'push'],
       ['warning', 'The word of a probe was lost'],
     ]);
+  });
+
+  it('when it stops, tells what ends a pause so and waits for it, for what is committed after that too', async () => {
+    const gate = Promise.withResolvers<void>();
+    const { admission, calls, isStopped } = make({ resuming: gate.promise });
+    await commit(admission, { probe: 'works' });
+    expect(isStopped()).toBe(false);
+    const stopping = admission.stop().then(() => calls.push(['stopped']));
+    await commit(admission, { probe: 'works', credentialId: 'd' });
+    expect([isStopped(), calls]).toEqual([true, []]);
+    gate.resolve();
+    await stopping;
+    expect(calls.slice(-2)).toEqual([['gone', 'w'], ['stopped']]);
+    expect(calls.filter(([name]) => name === 'resume')).toHaveLength(2);
+    const late = make({ resuming: gate.promise });
+    await late.admission.stop();
+    late.admission.onCommitted([settled({ probe: 'works' })], new Set(['push']));
+    await late.admission.drain();
+    expect(late.calls).toContainEqual(['resume', 'c', 'push']);
   });
 });

@@ -56,6 +56,8 @@ export class Admission {
   private wanted = false;
   private looks = 0;
   private current: Promise<void> | undefined;
+  /** What probes that were committed said is written down. */
+  private readonly answering = new Set<Promise<void>>();
   private readonly warnedAt = new Map<Uuid, number>();
 
   constructor(
@@ -94,7 +96,13 @@ export class Admission {
     this.stopped = true;
     clearTimeout(this.timer);
     await this.current;
+    await this.drain();
     await this.admissions.gone(this.options.workerId).catch(() => undefined);
+  }
+
+  /** Resolves when what probes said is written down, of those too that were committed after `stop`. */
+  async drain(): Promise<void> {
+    while (this.answering.size > 0) await Promise.all(this.answering);
   }
 
   /** What was committed tells how a probe went, and what the owner of a credential should know. */
@@ -147,7 +155,8 @@ export class Admission {
   }
 
   private async resume(credentialId: Uuid, probe: Uuid | null): Promise<void> {
-    if (!(await this.admissions.resume(credentialId, probe))) return;
+    const isStopped = () => this.stopped;
+    if (!(await this.admissions.resume(credentialId, probe, { isStopped }))) return;
     this.options.logger.info({ credentialId }, 'A paused credential goes on');
     this.options.onResumed();
   }
@@ -159,9 +168,12 @@ export class Admission {
         ? this.resume(credentialId, id)
         : this.admissions.probeAgain(credentialId, id, UNCLEAR_WAIT_MS);
     // Should it fail: after the time-out of the probe there is another one.
-    work.catch((err: unknown) =>
-      this.options.logger.warn({ err, credentialId }, 'The word of a probe was lost'),
-    );
+    const answering = work
+      .catch((err: unknown) =>
+        this.options.logger.warn({ err, credentialId }, 'The word of a probe was lost'),
+      )
+      .finally(() => this.answering.delete(answering));
+    this.answering.add(answering);
   }
 
   private warn({ credentialId, errorMessage }: PushSettlement): void {

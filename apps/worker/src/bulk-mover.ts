@@ -15,8 +15,8 @@ export interface BulkMoverOptions {
 const SHARE = 1 / 4;
 
 /**
- * Small sends pass bulk in the queue, however many there are. Where bulk stands still for a whole look, some of it goes first:
- * a timer of its own in every worker. Of several workers one finds what stood still, the others what that one moved.
+ * Small sends pass bulk in the queue, however many there are. Where bulk stands still for a whole look, some of it joins their
+ * line: a timer of its own in every worker. Of several workers one finds what stood still, the others what that one moved.
  */
 export class BulkMover {
   private timer: NodeJS.Timeout | undefined;

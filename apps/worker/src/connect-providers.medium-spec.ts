@@ -1,16 +1,22 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { newId } from '@app/domain';
-import { ApnsTokenRepository, Database, SecretBox } from '@app/persistence';
+import { ApnsTokenRepository, Database, DatabaseClock, SecretBox } from '@app/persistence';
 import { loadConfig } from '@app/platform';
 import type { ApnCredential, FcmCredential, Message, Providers } from '@app/providers';
 import { parseApnCredential, parseFcmCredential } from '@app/providers/checks';
 import { startSimulator, type Simulator } from '../../simulator/src/simulator.js';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { moveClocks } from '../../../test/support/moved-clocks.js';
 import { connectProviders } from './connect-providers.js';
 
 let database: TestDatabase;
 let simulator: Simulator;
-const workers: { db: Database; providers: Providers }[] = [];
+interface Worker {
+  db: Database;
+  clock: DatabaseClock;
+  providers: Providers;
+}
+const workers: Worker[] = [];
 
 beforeAll(async () => {
   [database, simulator] = await Promise.all([createTestDatabase(), startSimulator()]);
@@ -30,9 +36,7 @@ afterAll(async () => {
  *
  * @param env on top of what a worker of the simulator needs
  */
-async function startWorker(
-  env: Record<string, string> = {},
-): Promise<{ db: Database; providers: Providers }> {
+async function startWorker(env: Record<string, string> = {}): Promise<Worker> {
   const db = new Database({ url: database.appUrl, poolSize: 2, applicationName: 'test' });
   const box = new SecretBox([{ id: 'k1', key: Buffer.alloc(32, 1) }]);
   const config = loadConfig({
@@ -47,14 +51,16 @@ async function startWorker(
     ...env,
   });
   const tokens = new ApnsTokenRepository(db, box);
-  const providers = await connectProviders(config.providers, tokens, { warn: () => undefined });
-  const worker = { db, providers };
+  const clock = await DatabaseClock.start(db);
+  const silent = { warn: () => undefined };
+  const providers = await connectProviders(config.providers, tokens, clock, silent);
+  const worker = { db, clock, providers };
   workers.push(worker);
   return worker;
 }
 
-async function stop({ db, providers }: { db: Database; providers: Providers }): Promise<void> {
-  await Promise.all([providers.APN.close(), providers.FCM.close()]);
+async function stop({ db, clock, providers }: Worker): Promise<void> {
+  await Promise.all([providers.APN.close(), providers.FCM.close(), clock.stop()]);
   await db.close();
 }
 
@@ -162,5 +168,28 @@ describe('the limits of the configuration', () => {
     await watching;
     expect(new Set(outcomes.map(({ kind }) => kind))).toEqual(new Set(['accepted']));
     expect(most).toEqual(limits);
+  });
+});
+
+describe('a worker whose clock is wrong', () => {
+  afterAll(() => {
+    jest.restoreAllMocks();
+  });
+
+  it('shows Google and Apple the time of the database, which all workers share', async () => {
+    // `Date.now`, the simulator's clock, goes with the database; `new Date()`, the worker's and its libraries', does not.
+    const clocks = await moveClocks(database.ownerUrl);
+    for (const ms of [600_000, -600_000]) {
+      await clocks.moveTo(ms);
+      const { db, providers } = await startWorker();
+      const [google, apple] = [await account(`at${ms}`), await credential(`at${ms}`, 'APN')];
+      expect(await providers.FCM.send(google, to('now'))).toMatchObject({ kind: 'accepted' });
+      expect(await providers.APN.send(apple, to('now'))).toMatchObject({ kind: 'accepted' });
+      const [row] = await db.query<{ offMs: number }>(
+        `SELECT min(abs(extract(epoch FROM signed_at - now())) * 1000)::float8 AS "offMs" FROM apns_tokens`,
+      );
+      expect(row?.offMs).toBeLessThan(5_000);
+    }
+    await clocks.close();
   });
 });

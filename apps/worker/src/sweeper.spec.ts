@@ -19,6 +19,8 @@ interface Given {
   rounds?: Rounds;
   counters?: number;
   parts?: number;
+  /** What this does fails. */
+  failing?: string;
 }
 
 function make(given: Given) {
@@ -33,7 +35,7 @@ function make(given: Given) {
   let expired = 0;
   const note = <T>(name: string, answer: T) => {
     calls.push(name);
-    return Promise.resolve(answer);
+    return name === given.failing ? Promise.reject(new Error(name)) : Promise.resolve(answer);
   };
   const pass: Record<keyof SweepPass, () => Promise<unknown>> = {
     remember: () => note('remember', null),
@@ -84,7 +86,7 @@ function make(given: Given) {
         given.away === true ? Promise.reject(new Error('Redis away')) : Promise.resolve('epoch-2'),
       requeue: (pushes) => {
         requeued.push(...pushes);
-        return Promise.resolve();
+        return note('requeue', undefined);
       },
       onWork: () => work++,
       onExpired: (pushes) => (expired += pushes),
@@ -216,6 +218,40 @@ describe('Sweeper', () => {
     expect(warnings).toHaveLength(2);
     // The parts are to be dispatched.
     expect(work()).toBe(1);
+  });
+
+  it.each(['rewindAll', 'requeue', 'expire', 'counters', 'parts'])(
+    'holds nothing up for a rule that fails: %s',
+    async (failing) => {
+      const rounds: Rounds = { expire: null, counters: null, parts: null };
+      const isNew = failing === 'rewindAll';
+      const remembered = isNew ? 'epoch-1' : 'epoch-2';
+      const { sweeper, calls, warnings, faults } = make({ remembered, lost, rounds, failing });
+      await sweeper.sweep();
+      const all = [isNew ? 'rewindAll' : 'requeue', 'expire', 'counters', 'parts'];
+      expect(calls.filter((name) => all.includes(name))).toEqual(all);
+      expect(warnings).toContain('A rule of the sweep failed, trying again');
+      const moved = Object.entries(rounds).flatMap(([name, at]) => (at === null ? [] : [name]));
+      expect(moved).toEqual(['expire', 'counters', 'parts'].filter((name) => name !== failing));
+      expect(faults.map(([rule]) => rule)).toEqual(
+        isNew || failing === 'requeue' ? [] : ['push-lost'],
+      );
+    },
+  );
+
+  it('adds many lost pushes in slices, each noted before the next, and none after it was stopped', async () => {
+    const many = Array.from({ length: 1_100 }, (_, at) => ({ ...lost[0]!, id: `p${at}` }));
+    const { sweeper, calls, faults, requeued } = make({ remembered: 'epoch-2', lost: many });
+    await sweeper.sweep();
+    expect(requeued).toEqual(many);
+    expect(calls.filter((name) => name === 'requeue' || name === 'handedOverAgain')).toEqual(
+      [1, 2, 3].flatMap(() => ['requeue', 'handedOverAgain']),
+    );
+    expect(faults.map(([, count]) => count)).toEqual([500, 500, 100]);
+    const stopped = make({ remembered: 'epoch-2', lost: many });
+    await stopped.sweeper.stop();
+    await stopped.sweeper.sweep();
+    expect(stopped.requeued).toEqual([]);
   });
 
   it('leaves a pass to the worker that is at it', async () => {

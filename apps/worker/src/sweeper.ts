@@ -3,6 +3,7 @@ import type {
   AuditRepository,
   ExpireRepository,
   LostPush,
+  Round,
   SweepPass,
   SweepRepository,
 } from '@app/persistence';
@@ -32,6 +33,8 @@ export type SweepRule =
   'queue-lost' | 'push-lost' | 'window-wrong' | 'counter-wrong' | 'part-wrong';
 
 const LOST_LIMIT = 5_000;
+/** Of those: what the queue takes within its time-out, and then is not looked at again for a while. */
+const REQUEUED_AT_ONCE = 500;
 const CLOSE_LIMIT = 10_000;
 const DROP_LIMIT = 1_000;
 const FORGET_LIMIT = 10_000;
@@ -76,21 +79,36 @@ export class Sweeper {
     await this.current;
   }
 
-  /** One pass, unless another worker is at it. What needs the queue comes last, or waits for it. */
+  /** One pass, unless another worker is at it. What each rule does is kept, whatever becomes of the others. */
   async sweep(): Promise<void> {
     // Asked before the transaction: a queue that does not answer must not hold the lock.
     const epoch = await this.epoch();
     const found = await this.sweeps.pass((pass) => this.mend(pass, epoch));
     this.passes++;
     if (found === null) return;
-    if (found.queueLost !== null) await this.rewind(found.queueLost);
+    const { queueLost, lost } = found;
+    if (queueLost !== null) await this.apart('rewind', () => this.rewind(queueLost));
+    if (lost.length > 0) await this.apart('requeue', () => this.requeue(lost));
     const { next, operations } = await this.sweeps.rounds();
-    await this.sweeps.keepRounds({
-      expire: await this.expire(next.expire),
-      counters: await this.auditCounters(next.counters, operations),
-      parts: await this.auditParts(next.parts),
-    });
-    if (found.lost.length > 0) await this.requeue(found.lost);
+    await this.round('expire', () => this.expire(next.expire));
+    await this.round('counters', () => this.auditCounters(next.counters, operations));
+    await this.round('parts', () => this.auditParts(next.parts));
+  }
+
+  /** A rule that takes a few operations a pass; the next one goes on where it ended. */
+  private async round(name: Round, rule: () => Promise<Uuid | null>): Promise<void> {
+    await this.apart(name, async () => this.sweeps.keepRounds({ [name]: await rule() }));
+  }
+
+  /** One rule that fails, as often as it may, holds back no other. */
+  private async apart(
+    rule: Round | 'rewind' | 'requeue',
+    work: () => Promise<void>,
+  ): Promise<void> {
+    if (this.stopped) return;
+    await work().catch((err: unknown) =>
+      this.options.logger.warn({ err, rule }, 'A rule of the sweep failed, trying again'),
+    );
   }
 
   /** @returns null while the queue is away: of its jobs nothing is known. */
@@ -159,7 +177,7 @@ export class Sweeper {
   }
 
   private async rewind(epoch: string): Promise<void> {
-    const rewound = await this.sweeps.rewindAll(epoch);
+    const rewound = await this.sweeps.rewindAll(epoch, { isStopped: () => this.stopped });
     if (rewound === null) return;
     const { parts, before } = rewound;
     // Another worker has done it meanwhile.
@@ -170,10 +188,16 @@ export class Sweeper {
   }
 
   private async requeue(lost: readonly LostPush[]): Promise<void> {
-    await this.options.requeue(lost);
-    await this.sweeps.handedOverAgain(lost);
-    this.fault('push-lost', lost.length);
-    this.options.logger.warn({ pushes: lost.length }, 'Pushes whose job was lost are queued again');
+    for (let from = 0; from < lost.length && !this.stopped; from += REQUEUED_AT_ONCE) {
+      const some = lost.slice(from, from + REQUEUED_AT_ONCE);
+      await this.options.requeue(some);
+      await this.sweeps.handedOverAgain(some);
+      this.fault('push-lost', some.length);
+      this.options.logger.warn(
+        { pushes: some.length },
+        'Pushes whose job was lost are queued again',
+      );
+    }
   }
 
   private fault(rule: SweepRule, count: number): void {

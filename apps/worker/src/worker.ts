@@ -5,6 +5,7 @@ import {
   AuditRepository,
   CredentialRepository,
   Database,
+  DatabaseClock,
   DeadTokenRepository,
   DeliveryRepository,
   DispatchListener,
@@ -72,12 +73,14 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   });
   await db.ping();
   const connection = await createQueueConnection(config.queue, logger);
+  const clock = await DatabaseClock.start(db);
   const box = new SecretBox(config.encryptionKeys);
   const deliveries = new DeliveryRepository(db);
   const producer = new DeliveryProducer(connection, config.delivery.jobSize);
   const providers = await connectProviders(
     config.providers,
     new ApnsTokenRepository(db, box),
+    clock,
     logger,
   );
   const metrics = new WorkerMetrics();
@@ -242,10 +245,11 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
         admission.stop(),
       ]);
       await settlements.drain();
+      await admission.drain();
       await deadTokens.stop();
       await Promise.all([providers.FCM.close(), providers.APN.close()]);
       clearTimeout(givingUp);
-      await connection.close();
+      await Promise.all([connection.close(), clock.stop()]);
       await Promise.all([db.close(), metricsServer.close()]);
     },
   };

@@ -427,24 +427,38 @@ describe('the end of a pause', () => {
     expect(await store.admissions.due()).toEqual([tenant.fcm]);
   });
 
-  it('deadlocks with nothing that settles, dispatches or cancels at the same time', async () => {
-    const operations = await Promise.all(Array.from({ length: 8 }, () => store.accept(tenant, 5)));
-    const claims = await store.claim((await store.dispatchAll('small')).map(({ id }) => id));
-    await hear(claims[0]!);
-    const rest = claims.slice(1);
-    await Promise.all([
-      ...[0, 1, 2].map((n) => store.settle(rest.filter((_, at) => at % 3 === n))),
-      store.admissions.resume(tenant.fcm, null),
-      store.dispatchAll('small'),
-      ...operations.map((operationId) =>
-        store.cancels.cancel(tenant.accountId, { operationId }).catch(() => 0),
-      ),
-      store.sweeps.pass((pass) => pass.auditWindows()),
-      store.admissions.grow(50),
-    ]);
-    await store.sweeps.pass((pass) => pass.auditWindows());
-    expect(await store.discrepancies()).toEqual([]);
-  });
+  it.each([
+    ['in one transaction', {}],
+    ['in several', { limit: 3 }],
+  ])(
+    '%s, deadlocks with nothing that settles, dispatches, rewinds or cancels at the same time',
+    async (_, batches) => {
+      const operations = await Promise.all(
+        Array.from({ length: 8 }, () => store.accept(tenant, 5)),
+      );
+      const claims = await store.claim((await store.dispatchAll('small')).map(({ id }) => id));
+      await hear(claims[0]!);
+      const rest = claims.slice(1);
+      const epoch = newId();
+      const rewind = async () => {
+        // The audit beside it has the sweep's lock for a moment.
+        while ((await store.sweeps.rewindAll(epoch, batches)) === null);
+      };
+      await Promise.all([
+        ...[0, 1, 2].map((n) => store.settle(rest.filter((_, at) => at % 3 === n))),
+        store.admissions.resume(tenant.fcm, null, batches),
+        rewind(),
+        store.dispatchAll('small'),
+        ...operations.map((operationId) =>
+          store.cancels.cancel(tenant.accountId, { operationId }).catch(() => 0),
+        ),
+        store.sweeps.pass((pass) => pass.auditWindows()),
+        store.admissions.grow(50),
+      ]);
+      await store.sweeps.pass((pass) => pass.auditWindows());
+      expect(await store.discrepancies()).toEqual([]);
+    },
+  );
 });
 
 describe('windows', () => {

@@ -3,7 +3,7 @@ import type { Database } from './database.js';
 import { MAX_WINDOW, shareOf, type Shares } from './credential-windows.js';
 import type { DispatchLane } from './dispatch.repository.js';
 import { LOCK_PARTS } from './locks.js';
-import { REWOUND_AT_ONCE } from './sweep.repository.js';
+import { REWOUND_AT_ONCE, type Batches } from './sweep.repository.js';
 
 /** A push that tries whether its credential works again. */
 export interface Probe {
@@ -258,9 +258,13 @@ export class AdmissionRepository {
    * is given up, and the next one ends it.
    *
    * @param probe the push that showed that the credential works; null: there was none to send.
-   * @returns false when the pause is over already, or another probe is on its way.
+   * @returns false when the pause is over already, another probe is on its way, or it was stopped.
    */
-  async resume(credentialId: Uuid, probe: Uuid | null, limit = REWOUND_AT_ONCE): Promise<boolean> {
+  async resume(
+    credentialId: Uuid,
+    probe: Uuid | null,
+    { limit = REWOUND_AT_ONCE, isStopped = () => false }: Batches = {},
+  ): Promise<boolean> {
     for (;;) {
       const resumed = await this.db.transaction(async (client) => {
         const operations = await client.query<{ id: Uuid }>(OPEN_OPERATIONS, [credentialId, limit]);
@@ -273,6 +277,7 @@ export class AdmissionRepository {
         return isLast ? true : undefined;
       });
       if (resumed !== undefined) return resumed;
+      if (isStopped()) return false;
     }
   }
 

@@ -15,6 +15,7 @@ export { AppRepository } from './app.repository.js';
 export { AuditRepository, type Audit } from './audit.repository.js';
 export { CancelRepository } from './cancel.repository.js';
 export { CredentialRepository, type OpenedCredential } from './credential.repository.js';
+export { DatabaseClock } from './database-clock.js';
 export { Database, type DatabaseOptions } from './database.js';
 export { DeadTokenRepository, type DeadToken, type SentToken } from './dead-token.repository.js';
 export {
@@ -49,5 +50,11 @@ export { RedriveRepository } from './redrive.repository.js';
 export { RetentionRepository, type Forgotten } from './retention.repository.js';
 export { ScheduleRepository } from './schedule.repository.js';
 export { SecretBox, type EncryptionKey } from './secret-box.js';
-export { SweepPass, SweepRepository, type LostPush, type Rounds } from './sweep.repository.js';
+export {
+  SweepPass,
+  SweepRepository,
+  type LostPush,
+  type Round,
+  type Rounds,
+} from './sweep.repository.js';
 export { UserRepository } from './user.repository.js';

@@ -99,10 +99,12 @@ async function pause(probe: string): Promise<void> {
   );
 }
 
+const batches = (limit?: number) => (limit === undefined ? {} : { limit });
+
 describe('with very many open operations', () => {
   it.each<[string, (limit?: number) => Promise<unknown>]>([
     ['the end of a pause', (limit) => resumed(limit)],
-    ['a queue that lost its memory', (limit) => store.sweeps.rewindAll(newId(), limit)],
+    ['a queue that lost its memory', (limit) => store.sweeps.rewindAll(newId(), batches(limit))],
   ])('%s holds none for as long as all of them take', async (_, rewind) => {
     const parts = await timed(() => rewind());
     expect(parts).toHaveLength(BATCHES + 1);
@@ -116,7 +118,7 @@ describe('with very many open operations', () => {
   const resumed = async (limit?: number) => {
     const probe = newId();
     await pause(probe);
-    expect(await store.admissions.resume(tenant.fcm, probe, limit)).toBe(true);
+    expect(await store.admissions.resume(tenant.fcm, probe, batches(limit))).toBe(true);
   };
 
   it('a worker that dies while it ends a pause leaves the rest of it to the next probe', async () => {
@@ -140,6 +142,23 @@ describe('with very many open operations', () => {
       [tenant.fcm],
     );
     expect(window).toEqual({ paused_until: null, probe: null, pauses: 0 });
+  });
+
+  it('a worker that is stopped ends neither a pause nor a rewind, after the transaction that it is at', async () => {
+    const probe = newId();
+    await pause(probe);
+    let asked = 0;
+    const isStopped = () => ++asked === 2;
+    expect(await store.admissions.resume(tenant.fcm, probe, { isStopped })).toBe(false);
+    expect(await state()).toEqual(after(2));
+    asked = 0;
+    const epoch = newId();
+    expect(await store.sweeps.rewindAll(epoch, { isStopped })).toBeNull();
+    expect(await store.sweeps.pass((pass) => pass.knowsQueue(epoch))).toBe(false);
+    // The next worker has the rest.
+    await store.sweeps.rewindAll(epoch);
+    expect(await store.admissions.resume(tenant.fcm, probe)).toBe(true);
+    expect(await state()).toEqual(ALL);
   });
 
   it('a worker that dies while it rewinds for a queue leaves the rest of it to the next pass', async () => {

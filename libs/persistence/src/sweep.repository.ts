@@ -32,6 +32,14 @@ SELECT (SELECT count(*) FROM rewound)::int AS parts,
 /** Operations a transaction: some 50 ms. */
 export const REWOUND_AT_ONCE = 500;
 
+/** How work that takes several transactions goes about it. */
+export interface Batches {
+  /** Operations a transaction. */
+  limit?: number;
+  /** Asked before each further transaction: this worker ends, and leaves the rest to others. */
+  isStopped?: () => boolean;
+}
+
 /** $1 above this operation, $2 at most so many. Those that are opened meanwhile come at the end. */
 const NEXT_OPEN = `
 SELECT DISTINCT operation_id AS id FROM operation_parts WHERE open AND operation_id > $1
@@ -262,8 +270,8 @@ export class SweepRepository {
     };
   }
 
-  /** Where the next pass goes on. Of two that run side by side one is forgotten: that costs a second look. */
-  async keepRounds(next: Rounds): Promise<void> {
+  /** Where the next pass goes on with these. Of two that run side by side one is forgotten: that costs a second look. */
+  async keepRounds(next: Partial<Rounds>): Promise<void> {
     const entries = Object.entries(next);
     await this.db.query(
       `INSERT INTO sweep_state (name, value) SELECT * FROM unnest($1::text[], $2::text[])
@@ -293,17 +301,18 @@ export class SweepRepository {
    * one what it has not rewound.
    *
    * @param epoch of the queue that there is now.
-   * @returns null when another worker is at it.
+   * @returns null when another worker is at it, or will be.
    */
   async rewindAll(
     epoch: string,
-    limit = REWOUND_AT_ONCE,
+    { limit = REWOUND_AT_ONCE, isStopped = () => false }: Batches = {},
   ): Promise<{ parts: number; before: string | null } | null> {
     for (let parts = 0; ;) {
       const rewinding = await this.pass((pass) => pass.rewindNext(epoch, limit));
       if (rewinding === null) return null;
       parts += rewinding.parts;
       if (rewinding.isLast) return { parts, before: rewinding.before };
+      if (isStopped()) return null;
     }
   }
 

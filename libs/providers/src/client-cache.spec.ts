@@ -83,6 +83,22 @@ describe('ClientCache', () => {
     await using;
   });
 
+  it('gives up a client that is made later before it is used', async () => {
+    const cache = new ClientCache<FakeClient>(2);
+    cache.giveUp();
+    const late = new FakeClient('late');
+    let gaveUp = false;
+    await cache.use(
+      'late',
+      () => late,
+      (client) => {
+        gaveUp = client.gaveUp;
+        return Promise.resolve();
+      },
+    );
+    expect(gaveUp).toBe(true);
+  });
+
   it('closes all of them and waits for evicted ones that still close', async () => {
     const cache = new ClientCache<FakeClient>(1);
     const slow = Promise.withResolvers<void>();

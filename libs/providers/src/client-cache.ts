@@ -24,6 +24,7 @@ export class ClientCache<C extends Client> {
   private readonly clients = new Set<C>();
   private readonly closings = new Set<Promise<void>>();
   private closed = false;
+  private givenUp = false;
 
   constructor(max = 200) {
     this.entries = new LRUCache({ max, dispose: (entry) => this.evict(entry) });
@@ -35,6 +36,7 @@ export class ClientCache<C extends Client> {
     if (entry === undefined) {
       entry = { client: make(), users: 0, evicted: false };
       this.clients.add(entry.client);
+      if (this.givenUp) entry.client.giveUp();
       if (this.closed) this.evict(entry);
       else this.entries.set(key, entry);
     }
@@ -52,8 +54,9 @@ export class ClientCache<C extends Client> {
     return this.entries.size;
   }
 
-  /** Gives up what every client has under way. */
+  /** Gives up what every client has under way, those too that are made later. */
   giveUp(): void {
+    this.givenUp = true;
     for (const client of this.clients) client.giveUp();
   }
 

@@ -419,12 +419,46 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     await producer.enqueueDue(DELIVER_FCM, due, TIMEOUT_MS);
     // The one in hand has another beside it: whether its hand is still there, the queue cannot tell.
     expect(await count()).toEqual({ waiting: 4, delayed: 0, active: 1, failed: 0 });
+    // One other, however long it takes.
+    await producer.enqueueDue(DELIVER_FCM, due, TIMEOUT_MS);
+    expect(await count()).toEqual({ waiting: 4, delayed: 0, active: 1, failed: 0 });
     release();
     await seen.until(6);
     await consumer.close();
     expect(seen.ids.slice(0, 2)).toEqual([late.id, inHand.id]);
     expect(seen.ids.slice(2).toSorted()).toEqual(idsOf(due).toSorted());
     expect(await count()).toEqual(NOTHING);
+  });
+
+  it('lets the other job of a push in hand begin too, when a wrong clock has delayed that', async () => {
+    const due = jobs(1);
+    const { processor, release } = held();
+    const seen = new Seen();
+    const inHand = consume(seen.processor(processor), { concurrency: 1 });
+    await add(due);
+    await seen.until(1);
+    await producer.enqueueDue(DELIVER_FCM, due, TIMEOUT_MS);
+    const wrong = consume(seen.processor(() => Promise.resolve(new Date(Date.now() + 3_600_000))));
+    await seen.until(2);
+    await wrong.close();
+    expect(await count()).toEqual({ ...NOTHING, delayed: 1, active: 1 });
+    await producer.enqueueDue(DELIVER_FCM, due, TIMEOUT_MS);
+    expect(await count()).toEqual({ ...NOTHING, waiting: 1, active: 1 });
+    release();
+    await seen.until(3);
+    await inHand.close();
+    expect(new Set(seen.ids)).toEqual(new Set(idsOf(due)));
+  });
+
+  it('gives each push that is due a job of its own, however often, where jobs carry several', async () => {
+    const several = new DeliveryProducer(connection, 10);
+    const due = jobs(25);
+    await several.enqueue(DELIVER_FCM, due, TIMEOUT_MS);
+    for (let time = 1; time <= 3; time++) {
+      await several.enqueueDue(DELIVER_FCM, due, TIMEOUT_MS);
+      // A queue that is merely long: it grows no further.
+      expect(await count()).toEqual({ ...NOTHING, waiting: 3 + 25 });
+    }
   });
 
   it('takes an id again once its job is over', async () => {
@@ -460,55 +494,119 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
   });
 
   describe('with small jobs before bulk ones all the time', () => {
-    const move = (pushes = 3) => producer.moveBulk(DELIVER_FCM, pushes, TIMEOUT_MS);
+    const move = (pushes = 3, by = producer) => by.moveBulk(DELIVER_FCM, pushes, TIMEOUT_MS);
 
-    it('moves some bulk jobs to the front where nobody took one since the last look, in their order', async () => {
+    it('moves some bulk jobs behind the small ones where nobody took one since the last look, in their order, and no more before those are taken', async () => {
       const bulk = jobs(8, { lane: 'bulk' });
-      const small = jobs(4);
+      const [early, late] = [jobs(4), jobs(2)];
       await add(bulk);
-      await add(small);
+      await add(early);
+      const other = new DeliveryProducer(connection);
       // What was not seen before may just have come.
-      expect(await move()).toBe(0);
+      expect([await move(), await move(3, other)]).toEqual([0, 0]);
       expect(await move()).toBe(3);
-      expect(await move()).toBe(3);
+      // Nobody takes any: whoever looks, and however often.
+      for (const by of [producer, other, producer, other]) expect(await move(3, by)).toBe(0);
+      await add(late);
       const seen = new Seen();
       const consumer = consume(seen.processor(), { concurrency: 1 });
-      await seen.until(12);
+      await seen.until(14);
       await consumer.close();
-      const [b, s] = [idsOf(bulk), idsOf(small)];
-      expect(seen.ids).toEqual([...b.slice(3, 6), ...b.slice(0, 3), ...s, ...b.slice(6)]);
+      const b = idsOf(bulk);
+      expect(seen.ids).toEqual([
+        ...[...idsOf(early), ...b.slice(0, 3)],
+        ...[...idsOf(late), ...b.slice(3)],
+      ]);
       expect(await count()).toEqual(NOTHING);
     });
 
-    it('leaves the lane alone while its jobs are taken, and where there are none', async () => {
+    it('moves none while one of those that it moved waits, and goes on after the last', async () => {
+      const [first] = jobs(1) as [DeliveryToEnqueue];
+      const bulk = jobs(8, { lane: 'bulk' });
+      const [begun, small] = [jobs(1), jobs(2)];
+      const holds = new Map([first.id, bulk[0]!.id, bulk[2]!.id].map((id) => [id, held()]));
+      const seen = new Seen();
+      const consumer = consume(
+        seen.processor((id, at) => holds.get(id)?.processor(id, at) ?? Promise.resolve(undefined)),
+        { concurrency: 1 },
+      );
+      await add([first]);
+      await seen.until(1);
+      await add(bulk);
+      await add(begun);
+      await move();
+      expect(await move()).toBe(3);
+      holds.get(first.id)?.release();
+      await add(small);
+      await seen.until(3);
+      // The first of them is in hand, two wait.
+      expect(seen.ids.at(-1)).toBe(bulk[0]?.id);
+      expect(await move()).toBe(0);
+      holds.get(bulk[0]!.id)?.release();
+      await seen.until(5);
+      expect(await move()).toBe(3);
+      holds.get(bulk[2]!.id)?.release();
+      await seen.until(12);
+      await consumer.close();
+      const b = idsOf(bulk);
+      expect(seen.ids.slice(5)).toEqual([...idsOf(small), ...b.slice(3, 6), ...b.slice(6)]);
+    });
+
+    it('leaves the lane alone while its jobs are taken, where there are none, and where no small one waits', async () => {
       expect(await move()).toBe(0);
       expect(await move()).toBe(0);
       await add(jobs(3, { lane: 'bulk' }));
+      expect(await move()).toBe(0);
       expect(await move()).toBe(0);
       const { processor, release } = held();
       const seen = new Seen();
       consume(seen.processor(processor), { concurrency: 1 });
       await seen.until(1);
+      await add(jobs(1));
       expect(await move()).toBe(0);
-      expect(await count()).toMatchObject({ waiting: 2, active: 1 });
+      expect(await count()).toMatchObject({ waiting: 3, active: 1 });
       release();
-      await seen.until(3);
+      await seen.until(4);
     });
 
-    it('moves all of the last ones, and what comes back later begins in its lane again', async () => {
+    it('moves all of the last ones', async () => {
       const bulk = jobs(2, { lane: 'bulk' });
+      const small = jobs(1);
       await add(bulk);
+      await add(small);
       await move(5);
       expect(await move(5)).toBe(2);
       expect(await move(5)).toBe(0);
       const seen = new Seen();
-      consume(seen.processor());
-      expect((await seen.until(2)).toSorted()).toEqual(idsOf(bulk).toSorted());
+      consume(seen.processor(), { concurrency: 1 });
+      expect(await seen.until(3)).toEqual(idsOf([...small, ...bulk]));
+    });
+
+    it('lets one that comes back later wait in its own lane again', async () => {
+      const [bulk, small, later] = [jobs(1, { lane: 'bulk' }), jobs(1), jobs(1)];
+      await add(bulk);
+      await add(small);
+      await move();
+      expect(await move()).toBe(1);
+      const seen = new Seen();
+      const comesBack = new Date(Date.now() + 3_600_000);
+      const first = consume(
+        seen.processor((id) => Promise.resolve(id === bulk[0]!.id ? comesBack : undefined)),
+        { concurrency: 1 },
+      );
+      await seen.until(2);
+      await first.close();
+      expect(await count()).toEqual({ ...NOTHING, delayed: 1 });
+      await producer.enqueueDue(DELIVER_FCM, bulk, TIMEOUT_MS);
+      await add(later);
+      consume(seen.processor(), { concurrency: 1 });
+      expect((await seen.until(4)).slice(2)).toEqual(idsOf([...later, ...bulk]));
     });
 
     it('moves jobs of several by the number of their pushes', async () => {
       const several = new DeliveryProducer(connection, 10);
       await several.enqueue(DELIVER_FCM, jobs(40, { lane: 'bulk' }), TIMEOUT_MS);
+      await add(jobs(1));
       await several.moveBulk(DELIVER_FCM, 15, TIMEOUT_MS);
       expect(await several.moveBulk(DELIVER_FCM, 15, TIMEOUT_MS)).toBe(2);
     });

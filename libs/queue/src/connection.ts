@@ -7,7 +7,7 @@ export type QueueConfig = Pick<Config['queue'], 'redisUrl' | 'databaseUrl' | 'pr
 /** The part of BullMQ's Queue that is the same on both backends. */
 export type DeliveryQueue = Pick<
   Queue<DeliverJob, void>,
-  'addBulk' | 'clean' | 'getJob' | 'getJobCounts' | 'getPrioritized' | 'close'
+  'addBulk' | 'clean' | 'getJob' | 'getJobCounts' | 'getPrioritized' | 'getWaiting' | 'close'
 >;
 
 /** The part of BullMQ's Worker that is the same on both backends. */

@@ -190,6 +190,9 @@ async function postpone(
   at: Date,
 ): Promise<never> {
   try {
+    const { priority } = job.opts;
+    // One that was moved into the line of small ones had its turn there.
+    if (priority !== undefined && job.priority !== priority) await job.changePriority({ priority });
     await job.moveToDelayed(at.getTime(), token);
   } catch {
     // Lost lock or no connection. Failing the job would remove it; left as it is, it is found by

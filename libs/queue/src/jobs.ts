@@ -9,8 +9,8 @@ export const QUEUES = [DELIVER_FCM, DELIVER_APN] as const;
 export type QueueName = (typeof QUEUES)[number];
 
 /**
- * One push notification to deliver: the job id is the push id (a UUID, never with a `:`). A job of
- * several has an id that says nothing: their claims keep them from being sent twice.
+ * One push notification to deliver: the job id is the push id (a UUID, never with a `:`), with `-again` where a job
+ * under that one is in a hand that may be gone. A job of several has an id that says nothing: their claims keep them from being sent twice.
  */
 export interface DeliverJob {
   /** UUID of the push notification. */

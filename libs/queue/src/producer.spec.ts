@@ -67,4 +67,48 @@ describe('DeliveryProducer', () => {
     const delivery = { id: 'a', lane: 'small', delayMs: 0 } as const;
     await expect(producer.enqueue(DELIVER_APN, [delivery], 10)).rejects.toMatchObject({ cause });
   });
+
+  describe('of a bulk lane that stands still', () => {
+    /** Of 1,000 jobs, beside a small one; `change` stands for the queue's answer to the move of one. */
+    function bulkLane(change: () => Promise<void>) {
+      const { producer, connection } = setUp();
+      const asked: number[] = [];
+      const lane = Array.from({ length: 1_000 }, (_, at) => ({
+        id: `b${at}`,
+        opts: { priority: 1 },
+        priority: 1,
+        changePriority: jest.fn(change),
+      }));
+      const queue = {
+        getPrioritized: (from: number, to: number) => {
+          asked.push(to - from + 1);
+          return Promise.resolve(lane.slice(from, to + 1));
+        },
+        getWaiting: () => Promise.resolve([{ id: 's', opts: {}, priority: 0 }]),
+        getJob: () => Promise.resolve(undefined),
+      } as unknown as ReturnType<QueueConnection['queue']>;
+      connection.queue.mockReturnValue(queue);
+      const moved = () => lane.filter((job) => job.changePriority.mock.calls.length > 0).length;
+      return { producer, asked, moved };
+    }
+
+    it('reads one job until it stands still, then as many as it moves, 200 at most', async () => {
+      const { producer, asked, moved } = bulkLane(() => Promise.resolve());
+      await producer.moveBulk(DELIVER_APN, 900, 1_000);
+      expect(asked).toEqual([1]);
+      expect(await producer.moveBulk(DELIVER_APN, 900, 1_000)).toBe(200);
+      expect(asked).toEqual([1, 1, 201]);
+      expect(moved()).toBe(200);
+    });
+
+    it('moves none any more when its time is over', async () => {
+      const gate = Promise.withResolvers<void>();
+      const { producer, moved } = bulkLane(() => gate.promise);
+      await producer.moveBulk(DELIVER_APN, 5, 1_000);
+      await expect(producer.moveBulk(DELIVER_APN, 5, 20)).rejects.toThrow(QueueUnavailable);
+      gate.resolve();
+      await immediate();
+      expect(moved()).toBe(1);
+    });
+  });
 });

@@ -1,16 +1,26 @@
 import { within } from '@app/platform';
-import type { JobsOptions } from 'bullmq';
+import type { Job, JobsOptions } from 'bullmq';
 import { jobOptions } from './bullmq-options.js';
 import { QueueUnavailable } from './connection.js';
-import type { QueueConnection } from './connection.js';
+import type { DeliveryQueue, QueueConnection } from './connection.js';
+import { LANE_PRIORITY } from './jobs.js';
 import type { DeliverJob, DeliveryToEnqueue, Lane, QueueName } from './jobs.js';
 
 const FORGOTTEN_AT_ONCE = 10_000;
+/** Bulk jobs a look: one after the other, so that they keep their order, on PostgreSQL about a millisecond each. */
+const MOVED_AT_ONCE = 200;
+
+interface BulkLane {
+  /** The id of its first job. */
+  first: string | undefined;
+  /** Of the jobs that were moved last the id of the last one; where another worker moved them, of the first. */
+  moved: string | undefined;
+}
 
 /** Hands pushes over to the queue. */
 export class DeliveryProducer {
-  /** By queue: the id of the first bulk job when it was looked at last. */
-  private readonly firstBulk = new Map<QueueName, string | undefined>();
+  /** By queue, how the bulk lane was found last. */
+  private readonly bulk = new Map<QueueName, BulkLane>();
 
   /** @param jobSize most pushes that one job carries. */
   constructor(
@@ -39,7 +49,8 @@ export class DeliveryProducer {
    * As `enqueue`, for pushes that are due and that nobody has in hand, whatever their jobs say. A worker whose clock was wrong
    * wrote when a delayed job begins, and on PostgreSQL how long the lock of an active one lasts and when jobs without a
    * worker are looked for next; an add under the id of either is dropped. The delayed one begins now, and beside the active
-   * one the push gets another, without an id: its claim tells which of them is the one too many.
+   * one the push gets another, one only: its claim tells which of the two is too many. Each has a job of its own: in one of
+   * several nobody would find it again, and a queue that is merely long would get more of them each time.
    *
    * @throws QueueUnavailable, as `enqueue`.
    */
@@ -48,26 +59,20 @@ export class DeliveryProducer {
     deliveries: readonly DeliveryToEnqueue[],
     timeoutMs: number,
   ): Promise<void> {
+    if (deliveries.length === 0) return;
     const jobs = this.connection.queue(queue);
-    const held: DeliveryToEnqueue[] = [];
-    await this.inTime(queue, timeoutMs, () =>
-      Promise.all(
+    await this.inTime(queue, timeoutMs, async () => {
+      const again = await Promise.all(
         deliveries.map(async (delivery) => {
-          const job = await jobs.getJob(delivery.id);
-          if (job === undefined) return;
-          if (await job.isActive()) held.push(delivery);
-          if (!(await job.isDelayed())) return;
-          await job.promote().catch(async (error: unknown) => {
-            // Its time may have come, or its end, since it was looked at.
-            if (await job.isDelayed()) throw error;
-          });
+          const { id } = delivery;
+          if (!(await isInHand(jobs, id))) return ownJob(delivery);
+          const againId = `${id}-again`;
+          await isInHand(jobs, againId);
+          return newJob({ id }, { ...delivery, id: againId });
         }),
-      ),
-    );
-    await this.enqueue(queue, deliveries, timeoutMs);
-    if (held.length === 0) return;
-    const others = held.map(({ id, lane }) => newJob({ id }, { lane, delayMs: 0 }));
-    await this.inTime(queue, timeoutMs, () => jobs.addBulk(others));
+      );
+      await jobs.addBulk(again);
+    });
   }
 
   /**
@@ -88,39 +93,62 @@ export class DeliveryProducer {
 
   /**
    * Keeps the bulk lane moving. Small jobs go before bulk ones, without an end where there are always some: when the
-   * first bulk job is the one that this found last time, nobody has taken any meanwhile, and some go before all others.
-   * By that and not by an age: the clocks of those who add jobs may differ.
+   * first bulk job is the one that this found last time, nobody has taken any meanwhile, and some get a place in the line
+   * of the small ones. By that and not by an age: the clocks of those who add jobs may differ. At its end, and no more
+   * before those have been taken: a line that moves slowly, or not at all, would become one of bulk alone.
    *
-   * @param pushes about as many.
-   * @returns how many jobs went forward.
-   * @throws QueueUnavailable, after `timeoutMs` at the latest.
+   * @param pushes about as many, within `MOVED_AT_ONCE` jobs.
+   * @returns how many jobs were moved.
+   * @throws QueueUnavailable, after `timeoutMs` at the latest; none is moved after that.
    */
   async moveBulk(queue: QueueName, pushes: number, timeoutMs: number): Promise<number> {
-    return this.inTime(queue, timeoutMs, async () => {
-      const limit = Math.ceil(pushes / this.jobSize);
-      const [first, ...others] = await this.connection.queue(queue).getPrioritized(0, limit);
-      const isStuck = first !== undefined && first.id === this.firstBulk.get(queue);
-      const forward = isStuck ? [first, ...others.slice(0, limit - 1)] : [];
-      // The one that is first afterwards.
-      this.firstBulk.set(queue, (isStuck ? others[limit - 1] : first)?.id);
-      // Each goes to the very front: the last one first, so that they keep their order.
-      for (const job of forward.reverse()) {
-        await job.changePriority({ priority: 0, lifo: true }).catch(async (error: unknown) => {
-          // It has been taken, and has ended.
-          if ((await this.connection.queue(queue).getJob(job.id ?? '')) !== undefined) throw error;
-        });
+    return this.inTime(queue, timeoutMs, async (isLate) => {
+      const jobs = this.connection.queue(queue);
+      const before = this.bulk.get(queue);
+      const [first] = await jobs.getPrioritized(0, 0);
+      if (first?.id !== before?.first) {
+        // Taken, or moved by another worker.
+        this.bulk.set(queue, { first: first?.id, moved: before?.first ?? before?.moved });
+        return 0;
       }
-      return forward.length;
+      if (first === undefined || (await this.goesOnAlone(jobs, before?.moved))) return 0;
+      const limit = Math.min(Math.ceil(pushes / this.jobSize), MOVED_AT_ONCE);
+      const stuck = await jobs.getPrioritized(0, limit);
+      let moved = 0;
+      for (const job of stuck.slice(0, limit)) {
+        if (isLate()) break;
+        await job.changePriority({ priority: 0 }).catch(async (error: unknown) => {
+          // It has been taken, and has ended.
+          if ((await jobs.getJob(job.id ?? '')) !== undefined) throw error;
+        });
+        moved++;
+      }
+      this.bulk.set(queue, { first: stuck[moved]?.id, moved: stuck[moved - 1]?.id });
+      return moved;
     });
   }
 
-  private async inTime<T>(queue: QueueName, timeoutMs: number, work: () => Promise<T>): Promise<T> {
+  /** Whether bulk needs no help, the next one that is taken being bulk, or has it: what was moved has not been taken yet. */
+  private async goesOnAlone(jobs: DeliveryQueue, moved: string | undefined): Promise<boolean> {
+    if ((await jobs.getWaiting(0, 0)).length === 0) return true;
+    const job = moved === undefined ? undefined : await jobs.getJob(moved);
+    return job !== undefined && isMoved(job) && (await job.isWaiting());
+  }
+
+  /** @param work is told whether nobody waits for it any more. */
+  private async inTime<T>(
+    queue: QueueName,
+    timeoutMs: number,
+    work: (isLate: () => boolean) => Promise<T>,
+  ): Promise<T> {
     const begin = performance.now();
+    let late = false;
     await this.connection.usable(timeoutMs);
-    const done = work().catch((cause: unknown) => {
+    const done = work(() => late).catch((cause: unknown) => {
       throw new QueueUnavailable(`${queue} has not taken its jobs.`, { cause });
     });
     return within(done, timeoutMs - (performance.now() - begin), () => {
+      late = true;
       throw new QueueUnavailable(`${queue} has not taken its jobs after ${timeoutMs} ms.`);
     });
   }
@@ -148,6 +176,10 @@ export class DeliveryProducer {
   }
 }
 
+/** A bulk job in the line of the small ones; its options stay those that it was added with. */
+const isMoved = ({ opts, priority }: Pick<Job, 'opts' | 'priority'>): boolean =>
+  opts.priority === LANE_PRIORITY.bulk && priority !== LANE_PRIORITY.bulk;
+
 const NAME = 'deliver';
 
 interface NewJob {
@@ -158,6 +190,19 @@ interface NewJob {
 
 /** Under an id of the push's own. */
 const ownJob = (delivery: DeliveryToEnqueue): NewJob => newJob({ id: delivery.id }, delivery);
+
+/** @returns whether a job is active. A delayed one begins now. */
+async function isInHand(jobs: DeliveryQueue, id: string): Promise<boolean> {
+  const job = await jobs.getJob(id);
+  if (job === undefined) return false;
+  if (await job.isDelayed()) {
+    await job.promote().catch(async (error: unknown) => {
+      // Its time may have come, or its end, since it was looked at.
+      if (await job.isDelayed()) throw error;
+    });
+  }
+  return job.isActive();
+}
 
 function newJob(data: DeliverJob, options: Parameters<typeof jobOptions>[0]): NewJob {
   return { name: NAME, data, opts: jobOptions(options) };

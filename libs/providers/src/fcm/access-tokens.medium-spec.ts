@@ -92,6 +92,26 @@ describe('AccessTokens', () => {
     expect(tokens.ready()).toBe('Bearer t1');
   });
 
+  it.each([600_000, -600_000])(
+    'signs by the clock that it is given and counts by it, with that of the machine wrong by %d ms',
+    async (ms) => {
+      ahead = ms;
+      await tokens.get(5_000);
+      const [, claims] = (asked[0]?.get('assertion') ?? '').split('.');
+      const { iat, exp } = JSON.parse(Buffer.from(claims ?? '', 'base64url').toString()) as {
+        iat: number;
+        exp: number;
+      };
+      expect(Math.abs(iat * 1_000 - (Date.now() + ms))).toBeLessThan(5_000);
+      expect(exp - iat).toBe(3_600);
+      ahead = ms + 54 * MINUTE;
+      expect(tokens.ready()).toBe('Bearer t1');
+      expect(asked).toHaveLength(1);
+      ahead = ms + 60 * MINUTE;
+      expect(tokens.ready()).toBeUndefined();
+    },
+  );
+
   it('replaces a token early, while the old one is used', async () => {
     await tokens.get(5_000);
     ahead = 54 * MINUTE;

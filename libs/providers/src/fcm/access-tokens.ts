@@ -1,3 +1,4 @@
+import { systemClock } from '@app/domain';
 import type { Clock, Outcome } from '@app/domain';
 import { within } from '@app/platform';
 import { JWT } from 'google-auth-library';
@@ -7,6 +8,8 @@ import { retryAfterMs } from '../retry-after.js';
 import type { Gaxios } from './token-endpoint.js';
 
 const SCOPE = 'https://www.googleapis.com/auth/firebase.messaging';
+/** How long an assertion is good for: the most that Google takes. */
+const ASSERTION_SECONDS = 3_600;
 /** A token is replaced so long before it expires, while the old one is still used. */
 const REFRESH_EARLY_MS = 5 * 60_000;
 /** A token this close to its end is not sent any more. */
@@ -83,12 +86,14 @@ export class AccessTokens {
   private async mint(): Promise<void> {
     try {
       // The library has no way to drop or replace a cached token: each `JWT` is used once.
-      const { access_token: token, expiry_date: expiresAt } = await this.newJwt().authorize();
-      const now = this.clock.now().getTime();
-      if (!token || !expiresAt || expiresAt <= now) throw new Error('No usable token was sent');
+      const { access_token: token, expiry_date: expiryDate } = await this.newJwt().authorize();
+      // The library reckons by the clock of this machine, which may be wrong.
+      const lifeMs = (expiryDate ?? 0) - systemClock.now().getTime();
+      if (!token || lifeMs <= 0) throw new Error('No usable token was sent');
+      const expiresAt = this.clock.now().getTime() + lifeMs;
       this.authorization = `Bearer ${token}`;
       this.expiresAt = expiresAt;
-      this.refreshAt = expiresAt - Math.min(REFRESH_EARLY_MS, (expiresAt - now) / 2);
+      this.refreshAt = expiresAt - Math.min(REFRESH_EARLY_MS, lifeMs / 2);
       this.failures = 0;
       this.failure = undefined;
       this.failedUntil = 0;
@@ -106,11 +111,14 @@ export class AccessTokens {
   }
 
   private newJwt(): JWT {
+    const issuedAt = Math.floor(this.clock.now().getTime() / 1_000);
     return new JWT({
       email: this.account.clientEmail,
       key: this.account.privateKey,
       ...(this.account.privateKeyId === undefined ? {} : { keyId: this.account.privateKeyId }),
       scopes: [SCOPE],
+      // Google refuses an assertion from the future, or of the past hour, and the service account with it.
+      additionalClaims: { iat: issuedAt, exp: issuedAt + ASSERTION_SECONDS },
       transporter: this.transporter,
     });
   }
