@@ -307,6 +307,46 @@ describe('a request that breaks the contract in several places', () => {
     },
   );
 
+  // Written by hand: JSON.stringify itself ends in a RangeError.
+  const deep = `${'['.repeat(10_000)}${']'.repeat(10_000)}`;
+  it.each([
+    ['data', `{"content":{"body":"B","data":${deep}}}`, ['$.to', '$.content.data']],
+    [
+      'an entry of data',
+      `{"content":{"body":"B","data":{"a":${deep}}}}`,
+      ['$.to', '$.content.data.a'],
+    ],
+    ['a title', `{"to":[],"content":{"body":"B","title":${deep}}}`, ['$.to', '$.content.title']],
+    ['a recipient', `{"to":[${deep}],"content":{"body":"B"}}`, ['$.to[0]']],
+    [
+      'a variable',
+      `{"to":[{"token":"t","provider":"FCM","variables":{"a":${deep}}}],"content":{"body":"B"}}`,
+      ['$.to[0].variables.a'],
+    ],
+    ['tags', `{"to":[],"content":{"body":"B"},"tags":{"a":${deep}}}`, ['$.to', '$.tags.a']],
+    [
+      'schedule',
+      `{"to":[],"content":{"body":"B"},"schedule":{"sendAt":${deep}}}`,
+      ['$.to', '$.schedule.sendAt[0]'],
+    ],
+    [
+      'overrides',
+      `{"to":[],"content":{"body":"B"},"overrides":{"apn":{"headers":{"a":${deep}},"payload":{"a":${deep}}},"fcm":{"data":{"a":${deep}}}}}`,
+      [
+        '$.to',
+        '$.overrides.fcm',
+        '$.overrides.apn.headers.a',
+        '$.overrides.apn.payload',
+        '$.overrides.fcm.data.a',
+      ],
+    ],
+  ])('with a nesting of 10,000 in %s is told as any other fault', async (_, body, expected) => {
+    for (const path of ['/v1/PushNotifications', 'Preflight']) {
+      const answer = await client.post(path, body, { headers: { 'idempotency-key': 'deep' } });
+      expect([answer.status, contexts(answer)]).toEqual([400, expected]);
+    }
+  });
+
   it('hears of each fault once, of at most a hundred', async () => {
     const bad = Array.from({ length: 100 }, () => ({ token: 5, provider: 'FCM' }));
     const answer = await client.post('Preflight', { to: bad }, { query: { a: '', b: '' } });
