@@ -225,6 +225,25 @@ describe('a send that breaks the contract', () => {
     expect(places.every((place) => place.startsWith('$.to['))).toBe(true);
   });
 
+  it('10,000 recipients of slow tags cost a request little that is refused for something else', async () => {
+    // A millisecond or so each: all of them would take longer than the five seconds that a good send may.
+    const slow = '{% for a in (1..2000) %}{% assign b = a | plus: a %}{% endfor %}ok';
+    const many = Array.from({ length: 10_000 }, () => to[0]);
+    const sent = { to: many, content, tags: { slow } };
+    const tooLong = await refused(sent);
+    expect(tooLong.body.errors).toEqual([
+      expect.objectContaining({ context: '$.tags', message: 'The tags take too long to render.' }),
+    ]);
+    for (const [more, place] of [
+      [{ a: 1 }, '$.a'],
+      [{ content: { body: '{{' } }, '$.content.body'],
+    ] as const) {
+      const begin = performance.now();
+      expect(contexts(await refused({ ...sent, ...more }))).toEqual([place]);
+      expect(performance.now() - begin).toBeLessThan(2_500);
+    }
+  });
+
   it('says where a template breaks', async () => {
     const answer = await refused({ to, content: { body: 'one\ntwo {{ name' } });
     expect(answer.body.errors[0].message).toMatch(/line 2, column 5/);

@@ -27,10 +27,14 @@ export class SendResolver {
   ) {}
 
   /**
-   * @param tags rendered, one for each of `to`; absent when they are the same for all.
+   * @param tags rendered, in the places of `to`; absent when they are the same for all.
    * @throws Unavailable
    */
-  async resolve(accountId: Uuid, send: SendParts, tags?: readonly Tags[]): Promise<Resolved> {
+  async resolve(
+    accountId: Uuid,
+    send: SendParts,
+    tags?: readonly (Tags | undefined)[],
+  ): Promise<Resolved> {
     const { pushes, users, providers, faults } = addressees(send.to, tags);
     const chosen = await this.choose(accountId, send.from, providers);
     faults.push(...chosen.faults);
@@ -95,7 +99,7 @@ export class SendResolver {
 /** One pass over up to 10,000 recipients. Which devices a user has is found out in the transaction. */
 function addressees(
   to: readonly (Recipient | undefined)[],
-  tags: readonly Tags[] | undefined,
+  tags: readonly (Tags | undefined)[] | undefined,
 ): {
   pushes: NewPush[];
   users: NewUserPush[];
