@@ -43,6 +43,6 @@ export { OperationErrorsRepository } from './operation-errors.repository.js';
 export { RedriveRepository } from './redrive.repository.js';
 export { RetentionRepository, type Forgotten } from './retention.repository.js';
 export { ScheduleRepository } from './schedule.repository.js';
-export { SecretBox, type EncryptionKey } from './secret-box.js';
+export { SecretBox, SecretDoesNotOpen, type EncryptionKey } from './secret-box.js';
 export { SweepPass, SweepRepository, type LostPush, type Rounds } from './sweep.repository.js';
 export { UserRepository } from './user.repository.js';
