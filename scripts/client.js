@@ -1,21 +1,24 @@
 /** The few calls of the API that the commands make. */
 import { Sentence } from './sentence.js';
 
-/** @import { Account, ApiClient, NewCredential } from './types.js' */
+/** @import { Account, ApiClient, NewCredential, SeenAnswer } from './types.js' */
 
 /**
  * @param {string} url of the gateway
  * @param {Account} account
+ * @param {(method: string, path: string, answer: SeenAnswer) => void} [seen] looks at every answer before its caller;
+ *   the path comes without its query.
  * @returns {ApiClient}
  */
-export function apiClient(url, { sid, token }) {
+export function apiClient(url, { sid, token }, seen) {
   const authorization = `Basic ${Buffer.from(`${sid}:${token}`).toString('base64')}`;
   const call = async (
     /** @type {string} */ method,
     /** @type {string} */ path,
     /** @type {unknown} */ body,
   ) => {
-    const answer = await fetch(new URL(path, url), {
+    const target = new URL(path, url);
+    const answer = await fetch(target, {
       method,
       headers: {
         authorization,
@@ -25,7 +28,10 @@ export function apiClient(url, { sid, token }) {
       signal: AbortSignal.timeout(30_000),
     });
     const text = await answer.text();
-    return { status: answer.status, body: text === '' ? undefined : JSON.parse(text) };
+    const { status, headers } = answer;
+    const json = text === '' ? undefined : JSON.parse(text);
+    seen?.(method, target.pathname, { status, headers, body: json });
+    return { status, body: json };
   };
   const must = async (
     /** @type {string} */ method,

@@ -164,6 +164,13 @@ export interface Gateway {
 // eslint-disable-next-line @typescript-eslint/no-explicit-any
 export type Json = any;
 
+/** An answer as it came, with its body read. */
+export interface SeenAnswer {
+  status: number;
+  headers: Headers;
+  body: Json;
+}
+
 export interface ApiClient {
   /** Any answer. */
   call(method: string, path: string, body?: unknown): Promise<{ status: number; body: Json }>;

@@ -1,4 +1,7 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { SendCheck } from '../../apps/api/src/push-notifications/send-check.js';
+import { parseId } from '@app/domain';
+import pg from 'pg';
 import { apnContent, fcmContent, startGateway, storeCredential } from './gateway.js';
 import type { Answer, Client, Gateway } from './gateway.js';
 import { expectRefused, register } from './resources.js';
@@ -9,9 +12,10 @@ let gateway: Gateway;
 let client: Client;
 let fcm: string;
 let apn: string;
+const log: string[] = [];
 
 beforeAll(async () => {
-  gateway = await startGateway();
+  gateway = await startGateway({ log });
   client = gateway.client;
   fcm = await storeCredential(client, 'FCM');
   apn = await storeCredential(client, 'APN');
@@ -133,6 +137,20 @@ describe.each(['/v1/PushNotifications', 'Preflight'])('POST %s', (path) => {
     );
   });
 
+  it('is told what is known also where looking further fails', async () => {
+    const broken = jest.spyOn(SendCheck.prototype, 'check').mockRejectedValue(new TypeError('no'));
+    log.length = 0;
+    try {
+      expect(await refused({ to, content: { body: '{{' }, x: 1 })).toEqual(['$.x']);
+    } finally {
+      broken.mockRestore();
+    }
+    // Who runs it hears of it.
+    expect(log.filter((line) => JSON.parse(line).level >= 50)).toEqual([
+      expect.stringContaining('Looking for further faults failed'),
+    ]);
+  });
+
   it('names a hundred at most, in bounded time, however much else is wrong', async () => {
     const data = Object.fromEntries([...Array(3_000).keys()].map((n) => [`k${n}`, '{{']));
     const bad = Array.from({ length: 10_000 }, (_, n) => ({
@@ -177,6 +195,39 @@ describe('a send that keeps the schema', () => {
       expect.stringContaining('The tag a '),
       expect.stringContaining('The tag c '),
     ]);
+  });
+});
+
+describe('a topic of a credential whose secret does not open', () => {
+  const send = (topic: string, more = {}) =>
+    client.post('/v1/PushNotifications', {
+      to: [{ token: 't', provider: 'APN' }],
+      content,
+      from: { apn: closed },
+      overrides: { apn: { headers: { 'apns-topic': topic } } },
+      ...more,
+    });
+  let closed: string;
+
+  beforeAll(async () => {
+    closed = await storeCredential(client, 'APN', 'closed');
+    const db = new pg.Client({ connectionString: gateway.database.ownerUrl });
+    await db.connect();
+    // As a key that has left the ring has it: `test` becomes `gone`.
+    const { rowCount } = await db.query(
+      "UPDATE credentials SET sealed = overlay(sealed PLACING 'gone'::bytea FROM 3) WHERE id = $1",
+      [parseId('credential', closed)],
+    );
+    expect(rowCount).toBe(1);
+    await db.end();
+  });
+
+  it('is for the worker to judge, where it may be one at all', async () => {
+    expect((await send('com.example.other')).status).toBe(202);
+    const place = "$.overrides.apn.headers['apns-topic']";
+    expect(faults(await send('a b'))).toEqual([place]);
+    expect(faults(await send('com.example.other', { x: 1 }))).toEqual(['$.x']);
+    expect(faults(await send('a b', { x: 1 }))).toEqual(['$.x', place]);
   });
 });
 

@@ -225,6 +225,25 @@ describe('a send that breaks the contract', () => {
     expect(places.every((place) => place.startsWith('$.to['))).toBe(true);
   });
 
+  it('10,000 recipients of slow tags cost a request little that is refused for something else', async () => {
+    // A millisecond or so each: all of them would take longer than the five seconds that a good send may.
+    const slow = '{% for a in (1..2000) %}{% assign b = a | plus: a %}{% endfor %}ok';
+    const many = Array.from({ length: 10_000 }, () => to[0]);
+    const sent = { to: many, content, tags: { slow } };
+    const tooLong = await refused(sent);
+    expect(tooLong.body.errors).toEqual([
+      expect.objectContaining({ context: '$.tags', message: 'The tags take too long to render.' }),
+    ]);
+    for (const [more, place] of [
+      [{ a: 1 }, '$.a'],
+      [{ content: { body: '{{' } }, '$.content.body'],
+    ] as const) {
+      const begin = performance.now();
+      expect(contexts(await refused({ ...sent, ...more }))).toEqual([place]);
+      expect(performance.now() - begin).toBeLessThan(2_500);
+    }
+  });
+
   it('says where a template breaks', async () => {
     const answer = await refused({ to, content: { body: 'one\ntwo {{ name' } });
     expect(answer.body.errors[0].message).toMatch(/line 2, column 5/);
@@ -306,6 +325,46 @@ describe('a request that breaks the contract in several places', () => {
       ]);
     },
   );
+
+  // Written by hand: JSON.stringify itself ends in a RangeError.
+  const deep = `${'['.repeat(10_000)}${']'.repeat(10_000)}`;
+  it.each([
+    ['data', `{"content":{"body":"B","data":${deep}}}`, ['$.to', '$.content.data']],
+    [
+      'an entry of data',
+      `{"content":{"body":"B","data":{"a":${deep}}}}`,
+      ['$.to', '$.content.data.a'],
+    ],
+    ['a title', `{"to":[],"content":{"body":"B","title":${deep}}}`, ['$.to', '$.content.title']],
+    ['a recipient', `{"to":[${deep}],"content":{"body":"B"}}`, ['$.to[0]']],
+    [
+      'a variable',
+      `{"to":[{"token":"t","provider":"FCM","variables":{"a":${deep}}}],"content":{"body":"B"}}`,
+      ['$.to[0].variables.a'],
+    ],
+    ['tags', `{"to":[],"content":{"body":"B"},"tags":{"a":${deep}}}`, ['$.to', '$.tags.a']],
+    [
+      'schedule',
+      `{"to":[],"content":{"body":"B"},"schedule":{"sendAt":${deep}}}`,
+      ['$.to', '$.schedule.sendAt[0]'],
+    ],
+    [
+      'overrides',
+      `{"to":[],"content":{"body":"B"},"overrides":{"apn":{"headers":{"a":${deep}},"payload":{"a":${deep}}},"fcm":{"data":{"a":${deep}}}}}`,
+      [
+        '$.to',
+        '$.overrides.fcm',
+        '$.overrides.apn.headers.a',
+        '$.overrides.apn.payload',
+        '$.overrides.fcm.data.a',
+      ],
+    ],
+  ])('with a nesting of 10,000 in %s is told as any other fault', async (_, body, expected) => {
+    for (const path of ['/v1/PushNotifications', 'Preflight']) {
+      const answer = await client.post(path, body, { headers: { 'idempotency-key': 'deep' } });
+      expect([answer.status, contexts(answer)]).toEqual([400, expected]);
+    }
+  });
 
   it('hears of each fault once, of at most a hundred', async () => {
     const bad = Array.from({ length: 100 }, () => ({ token: 5, provider: 'FCM' }));

@@ -6,6 +6,7 @@ import pg from 'pg';
 import { apiClient, storeCredential } from '../../scripts/client.js';
 import { startGateway } from '../../scripts/gateway.js';
 import type { ApiClient, Gateway, Json, RunningRedis } from '../../scripts/types.js';
+import { checkDocumented } from '../contract/documented.js';
 import { createTestDatabase, type TestDatabase } from './database.js';
 import { startTestRedis } from './redis.js';
 
@@ -127,7 +128,8 @@ export async function startTestGateway(
   }
   const pool = new pg.Pool({ connectionString: database.appUrl, max: 2 });
   pool.on('error', () => undefined);
-  const client = apiClient(gateway.url, gateway.account);
+  // What only a real worker makes an api answer is nowhere else held against the document.
+  const client = apiClient(gateway.url, gateway.account, checkDocumented);
   const controlOrigin = gateway.simulator?.ready.controlOrigin ?? '';
 
   const control: TestGateway['control'] = async (method, path, body) => {

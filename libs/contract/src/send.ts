@@ -57,12 +57,26 @@ export const Content = z
     examples: [{ title: 'Hello {{name}}', body: 'Your order {{order}} is on its way.' }],
   });
 
-/** Of the templates and what surrounds those of `data`; what is no text or no object counts nothing. */
+/**
+ * Of title, body, and `data` as JSON: its entries that are text, among as many as there may be. Everything else has a
+ * fault of its own and counts nothing: spelled out, it might be nested deeper than the stack.
+ */
 function contentBytes(content: Partial<Record<'title' | 'body' | 'data', unknown>>): number {
   const { title, body, data } = content;
   const texts = [title, body].filter((one) => typeof one === 'string');
-  if (typeof data === 'object' && data !== null) texts.push(JSON.stringify(data));
+  if (typeof data === 'object' && data !== null) texts.push(JSON.stringify(flatOf(data)));
   return texts.reduce((sum, one) => sum + byteLength(one), 0);
+}
+
+function flatOf(data: object): Record<string, string> {
+  const flat: Record<string, string> = {};
+  let entries = 0;
+  for (const key in data) {
+    if (++entries > LIMITS.dataEntries.max) break;
+    const entry: unknown = (data as Record<string, unknown>)[key];
+    if (typeof entry === 'string') flat[key] = entry;
+  }
+  return flat;
 }
 
 /**

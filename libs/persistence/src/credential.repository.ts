@@ -285,7 +285,7 @@ export class CredentialRepository {
    * Opens the secret.
    *
    * @returns null when the credential was deleted.
-   * @throws Error when it does not open (key ring, altered record).
+   * @throws SecretDoesNotOpen (key ring, altered record), Unavailable
    */
   async open(accountId: Uuid, id: Uuid): Promise<OpenedCredential | null> {
     const [row] = await this.db.query<OpenRow>(OPEN, [accountId, id]);

@@ -49,7 +49,7 @@ export { OperationErrorsRepository } from './operation-errors.repository.js';
 export { RedriveRepository } from './redrive.repository.js';
 export { RetentionRepository, type Forgotten } from './retention.repository.js';
 export { ScheduleRepository } from './schedule.repository.js';
-export { SecretBox, type EncryptionKey } from './secret-box.js';
+export { SecretBox, SecretDoesNotOpen, type EncryptionKey } from './secret-box.js';
 export {
   SweepPass,
   SweepRepository,

@@ -10,6 +10,9 @@ const FORMAT = 1;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
+/** Its key is not in the ring, or the record was altered or moved. The message names the key id, never content. */
+export class SecretDoesNotOpen extends Error {}
+
 /**
  * Seals secrets with AES-256-GCM under the first key of the ring and opens them with whichever key
  * sealed them. The record is: format (1 byte), length of the key id (1), key id, nonce (12),
@@ -38,29 +41,28 @@ export class SecretBox {
     return Buffer.concat([head, keyId, nonce, cipher.getAuthTag(), sealed]);
   }
 
-  /**
-   * @throws Error when the key is not in the ring, or the record was altered or moved. The message
-   *   names the key id, never content.
-   */
+  /** @throws SecretDoesNotOpen */
   open(record: Uint8Array, associated: string): string {
     const bytes = Buffer.from(record.buffer, record.byteOffset, record.byteLength);
     const keyEnd = 2 + (bytes[1] ?? 0);
     const keyId = bytes.toString('utf8', 2, keyEnd);
     const key = this.ring.get(keyId);
     if (bytes[0] !== FORMAT || key === undefined) {
-      throw new Error(`No encryption key "${keyId}" is configured for a stored secret.`);
+      throw new SecretDoesNotOpen(
+        `No encryption key "${keyId}" is configured for a stored secret.`,
+      );
     }
     const tagStart = keyEnd + NONCE_BYTES;
     const cipherStart = tagStart + TAG_BYTES;
-    const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(keyEnd, tagStart));
-    decipher.setAAD(Buffer.from(associated, 'utf8'));
-    decipher.setAuthTag(bytes.subarray(tagStart, cipherStart));
     try {
+      const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(keyEnd, tagStart));
+      decipher.setAAD(Buffer.from(associated, 'utf8'));
+      decipher.setAuthTag(bytes.subarray(tagStart, cipherStart));
       return (
         decipher.update(bytes.subarray(cipherStart), undefined, 'utf8') + decipher.final('utf8')
       );
     } catch {
-      throw new Error(
+      throw new SecretDoesNotOpen(
         `A secret sealed with key "${keyId}" does not open: altered or out of place.`,
       );
     }

@@ -29,9 +29,9 @@ import { PageTokens } from '../lists/page-tokens.js';
 
 const SECRET_BYTES = 32;
 
-/** All of it needs `manage`: who may only look has no business with the keys of others. */
 const LIST = 'apiKeys';
 
+/** All of it needs `manage`: who may only look has no business with the keys of others. */
 @ApiTags('API keys')
 @Controller('v1/ApiKeys')
 export class ApiKeysController {

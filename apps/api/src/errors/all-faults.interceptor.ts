@@ -6,6 +6,7 @@ import type { CallHandler, ExecutionContext, NestInterceptor, Type } from '@nest
 import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { ModuleRef } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
+import { PinoLogger } from 'nestjs-pino';
 import { catchError } from 'rxjs';
 import type { Observable } from 'rxjs';
 import type { z } from 'zod';
@@ -50,7 +51,10 @@ export const AlsoTells = (rules: Rules): MethodDecorator => SetMetadata(RULES, r
  */
 @Injectable()
 export class AllFaultsInterceptor implements NestInterceptor {
-  constructor(private readonly module: ModuleRef) {}
+  constructor(
+    private readonly module: ModuleRef,
+    private readonly logger: PinoLogger,
+  ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     return next.handle().pipe(
@@ -96,8 +100,10 @@ export class AllFaultsInterceptor implements NestInterceptor {
     } catch (error) {
       if (error instanceof InvalidRequest) return error.faults;
       // Refused it is in any case, and what is known can be told.
-      if (error instanceof Unavailable) return [];
-      throw error;
+      if (!(error instanceof Unavailable)) {
+        this.logger.error({ err: error }, 'Looking for further faults failed');
+      }
+      return [];
     }
   }
 }

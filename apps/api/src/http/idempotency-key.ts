@@ -6,6 +6,7 @@ import { ApiHeader, ApiResponse } from '@nestjs/swagger';
 import { ErrorBody, LIMITS } from '@app/contract';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { BrokenInput } from '../errors/broken-input.js';
+import { updateWithJson } from './canonical-json.js';
 
 const HEADER = 'Idempotency-Key';
 const MAX_KEY = LIMITS.idempotencyKeyCharacters.max;
@@ -62,24 +63,9 @@ export function onceOf(
   body: unknown = null,
 ): Once | undefined {
   if (key === undefined) return undefined;
-  const hash = createHash('sha256').update(`${method} ${path}\n`).update(canonical(body));
+  const hash = createHash('sha256').update(`${method} ${path}\n`);
+  updateWithJson(hash, body);
   return { key, fingerprint: hash.digest() };
-}
-
-/** JSON with the fields of every object in order. Ten thousand recipients take about as long as to parse them. */
-function canonical(body: unknown): string {
-  return JSON.stringify(sorted(body));
-}
-
-function sorted(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(sorted);
-  // Fastify's parser refuses `__proto__`, so that no key can become a prototype here.
-  const copy: Record<string, unknown> = {};
-  for (const key of Object.keys(value).sort()) {
-    copy[key] = sorted((value as Record<string, unknown>)[key]);
-  }
-  return copy;
 }
 
 export function markReplayed(reply: FastifyReply, replayed: boolean): void {

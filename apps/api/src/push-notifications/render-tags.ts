@@ -5,36 +5,45 @@ import { RenderError, compile } from '@app/templating';
 import { jsonPath } from '../errors/json-path.js';
 import type { RenderBudget } from './render-budget.js';
 
+export interface RenderedTags {
+  /** One for each of `to` that was come to, in its place; undefined where there is none. */
+  each: (Tags | undefined)[];
+  faults: Fault[];
+  /** The budget was over before the end. */
+  isCut: boolean;
+}
+
 /**
- * Renders the tags with each recipient's variables; they must parse. Stops at the hundredth fault.
+ * Renders the tags with each recipient's variables; they must parse. Stops at the hundredth fault, and when the budget
+ * is exhausted.
  *
  * @param to with gaps where there is nobody to render for.
- * @returns one for each of `to`, or what is wrong.
  */
 export async function renderTags(
   tags: Tags,
   to: readonly (Recipient | undefined)[],
   now: Date,
   budget: RenderBudget,
-): Promise<{ each: Tags[] } | { faults: Fault[] }> {
-  const each: Tags[] = [];
+): Promise<RenderedTags> {
+  const each: RenderedTags['each'] = [];
   const faults: Fault[] = [];
   for (const [at, recipient] of to.entries()) {
-    if (budget.exhausted) {
-      faults.push({ message: 'The tags take too long to render.', context: '$.tags' });
-      break;
+    if (faults.length >= MAX_FAULTS) break;
+    if (budget.exhausted) return { each, faults, isCut: true };
+    if (recipient === undefined) {
+      each.push(undefined);
+      continue;
     }
-    if (recipient === undefined) continue;
     const rendered = await budget.spend(() => renderTagsFor(tags, recipient.variables ?? {}, now));
     if ('messages' in rendered) {
+      each.push(undefined);
       const context = jsonPath(['to', at]);
       faults.push(...rendered.messages.map((message) => ({ message, context })));
-      if (faults.length >= MAX_FAULTS) break;
     } else {
       each.push(rendered.tags);
     }
   }
-  return faults.length > 0 ? { faults } : { each };
+  return { each, faults, isCut: false };
 }
 
 /** @returns the tags, or a sentence for each that does not render. */

@@ -1,9 +1,10 @@
 import { MAX_FAULTS, isTemplate, tagValueFault } from '@app/contract';
 import { InvalidRequest } from '@app/domain';
-import type { Fault, Tags, Uuid } from '@app/domain';
+import type { Fault, Uuid } from '@app/domain';
 import { Injectable } from '@nestjs/common';
 import { RenderBudget } from './render-budget.js';
 import { renderTags } from './render-tags.js';
+import type { RenderedTags } from './render-tags.js';
 import { partsOf } from './send-parts.js';
 import type { SendParts } from './send-parts.js';
 import { SendResolver } from './send-resolver.js';
@@ -13,6 +14,11 @@ import { parses } from './templates.js';
 
 /** For the tags of one send. */
 const MAX_RENDER_MS = 5_000;
+/**
+ * For those of one that is refused in any case: it is not charged for its recipients, so what more could be said of
+ * them may cost little.
+ */
+const MAX_REFUSED_RENDER_MS = 250;
 
 /** Everything that a send may break beyond its schema. */
 @Injectable()
@@ -22,7 +28,8 @@ export class SendCheck {
   /**
    * @param now what the tags call `now`, unless the send is for later; a schedule lies after it.
    * @param isRefused it is in any case, for something else.
-   * @returns who the send goes to and with what, and all that is wrong with it, at most 100.
+   * @returns who the send goes to and with what, and all that is wrong with it, at most 100. Of one that is refused
+   *   before its tags are rendered, those that render within a quarter of a second.
    * @throws Unavailable
    */
   async check(
@@ -32,9 +39,9 @@ export class SendCheck {
     isRefused = false,
   ): Promise<{ resolved: Resolved; faults: Fault[] }> {
     const faults = sendFaults(send, now);
-    const tags = await tagsOf(send, send.schedule?.sendAt ?? now);
+    const tags = await tagsOf(send, send.schedule?.sendAt ?? now, isRefused || faults.length > 0);
     const resolved = await this.resolver.resolve(accountId, send, tags.each);
-    faults.push(...resolved.faults, ...(tags.faults ?? []));
+    faults.push(...resolved.faults, ...tags.faults);
     // What is good is counted where it is accepted.
     if (isRefused || faults.length > 0) {
       faults.push(...(await this.resolver.expand(accountId, resolved)).faults);
@@ -57,10 +64,17 @@ export class SendCheck {
 async function tagsOf(
   { tags, to }: SendParts,
   now: Date,
-): Promise<{ each?: Tags[]; faults?: Fault[] }> {
-  if (tags === undefined || !Object.values(tags).some(isTemplate)) return {};
+  isRefused: boolean,
+): Promise<{ each?: RenderedTags['each']; faults: Fault[] }> {
+  if (tags === undefined || !Object.values(tags).some(isTemplate)) return { faults: [] };
   const good = Object.entries(tags).filter(([, source]) =>
     isTemplate(source) ? parses(source) : tagValueFault(source) === undefined,
   );
-  return renderTags(Object.fromEntries(good), to, now, new RenderBudget(MAX_RENDER_MS));
+  const budget = new RenderBudget(isRefused ? MAX_REFUSED_RENDER_MS : MAX_RENDER_MS);
+  const { each, faults, isCut } = await renderTags(Object.fromEntries(good), to, now, budget);
+  // That the small budget was over says nothing of the tags.
+  if (isCut && !isRefused) {
+    faults.push({ message: 'The tags take too long to render.', context: '$.tags' });
+  }
+  return { each, faults };
 }

@@ -1,7 +1,12 @@
 import type { Recipient } from '@app/contract';
 import { PROVIDERS, parseId, tooManyPushes } from '@app/domain';
 import type { Fault, ProviderKind, Tags, Uuid } from '@app/domain';
-import { CredentialRepository, DeviceRepository, countPushes } from '@app/persistence';
+import {
+  CredentialRepository,
+  DeviceRepository,
+  SecretDoesNotOpen,
+  countPushes,
+} from '@app/persistence';
 import type { DeviceCounts, NewPush, NewUserPush } from '@app/persistence';
 import { apnTopicOf, forbiddenApnsHeaders } from '@app/providers/checks';
 import { Injectable } from '@nestjs/common';
@@ -27,10 +32,14 @@ export class SendResolver {
   ) {}
 
   /**
-   * @param tags rendered, one for each of `to`; absent when they are the same for all.
+   * @param tags rendered, in the places of `to`; absent when they are the same for all.
    * @throws Unavailable
    */
-  async resolve(accountId: Uuid, send: SendParts, tags?: readonly Tags[]): Promise<Resolved> {
+  async resolve(
+    accountId: Uuid,
+    send: SendParts,
+    tags?: readonly (Tags | undefined)[],
+  ): Promise<Resolved> {
     const { pushes, users, providers, faults } = addressees(send.to, tags);
     const chosen = await this.choose(accountId, send.from, providers);
     faults.push(...chosen.faults);
@@ -78,9 +87,8 @@ export class SendResolver {
     value: string,
     credentialId: Uuid | undefined,
   ): Promise<Fault[]> {
-    const opened =
-      credentialId === undefined ? null : await this.credentials.open(accountId, credentialId);
-    const topic = apnTopicOf(opened?.secret);
+    const topic =
+      credentialId === undefined ? undefined : await this.topicOf(accountId, credentialId);
     // It may be rotated until the push is sent: the worker looks at it once more.
     const isGood =
       topic === undefined
@@ -90,12 +98,25 @@ export class SendResolver {
     const message = "Expected the credential's bundle id, alone or with the suffix of a push type.";
     return [{ message, context: jsonPath(['overrides', 'apn', 'headers', TOPIC]) }];
   }
+
+  /**
+   * undefined when it cannot be told. A key that is missing in the ring is for its operator to mend: a send without
+   * the override is accepted meanwhile, and so is this one.
+   */
+  private async topicOf(accountId: Uuid, credentialId: Uuid): Promise<string | undefined> {
+    try {
+      return apnTopicOf((await this.credentials.open(accountId, credentialId))?.secret);
+    } catch (error) {
+      if (error instanceof SecretDoesNotOpen) return undefined;
+      throw error;
+    }
+  }
 }
 
 /** One pass over up to 10,000 recipients. Which devices a user has is found out in the transaction. */
 function addressees(
   to: readonly (Recipient | undefined)[],
-  tags: readonly Tags[] | undefined,
+  tags: readonly (Tags | undefined)[] | undefined,
 ): {
   pushes: NewPush[];
   users: NewUserPush[];
