@@ -10,8 +10,12 @@ import { rowRange } from './row-range.js';
  * @see contract.md, Lists
  */
 export const MAX_EXAMINED_ROWS = 20_000;
-/** Of these: the newest row of each partition, which tells where to begin. */
-const NEWEST_OF_PARTITIONS = 100;
+/**
+ * Of these: the newest row of each partition, which tells where to begin. There is a partition a day: of 365 that
+ * RETENTION_DAYS may be, 30 that a push may be scheduled ahead, 28 that it may live then, and those of the coming week;
+ * what a worker that stands still does not retire comes on top.
+ */
+const NEWEST_OF_PARTITIONS = 450;
 
 export interface ExaminedFilter extends Omit<PushNotificationFilter, 'errorCode'> {
   errorCode?: number | 'any' | undefined;
@@ -49,12 +53,14 @@ export async function findPushes<R extends { id: Uuid }>(
     );
     return pageOf(newestFirst(rows), page.limit, (row) => row);
   }
+  // What is found is read once more, by its id.
+  const examinable = MAX_EXAMINED_ROWS - NEWEST_OF_PARTITIONS - (page.limit + 1);
   const { rows } = await db.transaction(
     (client) =>
       client.query<FoundRow<R>>(
         `WITH examined AS MATERIALIZED (
            SELECT id, operation_id, status, provider, tags, error_code FROM ${source}
-           LIMIT ${MAX_EXAMINED_ROWS - NEWEST_OF_PARTITIONS}
+           LIMIT ${examinable}
          ), found AS MATERIALIZED (
            SELECT id, operation_id FROM examined WHERE ${conditions.join(' AND ')} LIMIT ${most}
          ), ended AS MATERIALIZED (
@@ -72,7 +78,7 @@ export async function findPushes<R extends { id: Uuid }>(
   );
   const found = pageOf(newestFirst(rows.filter(isFound)), page.limit, (row) => row);
   const [ended] = rows;
-  const isMore = ended?.examined === MAX_EXAMINED_ROWS - NEWEST_OF_PARTITIONS;
+  const isMore = ended?.examined === examinable;
   return { ...found, next: found.next ?? (isMore ? ended.examined_through : null) };
 }
 
