@@ -38,19 +38,24 @@ export async function fairness(context) {
   return { rate: RATE, runs, paused: await besideAPause(context) };
 }
 
-/**
- * With and without them in turn, on one gateway, so that what else changes meanwhile changes both.
- * @param {BenchContext} context @returns {Promise<FairnessFigures['paused']>}
- */
-async function besideAPause({ dir, cpuProf, quick, rounds }) {
-  const backlog = quick ? 200 : 20_000;
-  const count = quick ? 5 : RATE * 10;
-  const stage = await startStage({
+/** @param {BenchContext} context */
+const startHouse = ({ dir, cpuProf, quick }) =>
+  startStage({
     dir,
     cpuProf,
     backend: quick ? 'postgres' : 'redis',
     workers: quick ? 1 : 2,
   });
+
+/**
+ * With and without them in turn, on one gateway, so that what else changes meanwhile changes both.
+ * @param {BenchContext} context @returns {Promise<FairnessFigures['paused']>}
+ */
+async function besideAPause(context) {
+  const { quick, rounds } = context;
+  const backlog = quick ? 200 : 20_000;
+  const count = quick ? 5 : RATE * 10;
+  const stage = await startHouse(context);
   try {
     const account = await stage.otherAccount();
     const small = await stage.tenant(account);
@@ -126,13 +131,9 @@ async function jobsInQueue({ workers: [worker] }) {
 }
 
 /** @param {BenchContext} context @param {number} backlog @param {number} size */
-async function beside({ dir, cpuProf, quick }, backlog, size) {
-  const stage = await startStage({
-    dir,
-    cpuProf,
-    backend: quick ? 'postgres' : 'redis',
-    workers: quick ? 1 : 2,
-  });
+async function beside(context, backlog, size) {
+  const { quick } = context;
+  const stage = await startHouse(context);
   try {
     const account = await stage.otherAccount();
     const small = await stage.tenant(account);
