@@ -48,6 +48,11 @@ declare module '*/scripts/client.js' {
   export function apiClient(
     url: string,
     account: import('../../scripts/types.js').Account,
+    seen?: (
+      method: string,
+      path: string,
+      answer: import('../../scripts/types.js').SeenAnswer,
+    ) => void,
   ): import('../../scripts/types.js').ApiClient;
   export function storeCredential(
     api: import('../../scripts/types.js').ApiClient,
