@@ -1,6 +1,6 @@
 import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { ErrorBody } from '@app/contract';
+import { ErrorBody, WORK_LIMITS } from '@app/contract';
 import { apnContent, fcmContent, read, startGateway, storeCredential } from './gateway.js';
 import type { Answer, Client, Gateway } from './gateway.js';
 
@@ -617,8 +617,13 @@ describe('what is not HTTP', () => {
     const garbage = await rawRequest(port, 'NONSENSE\r\n\r\n');
     expect(garbage.status).toBe(400);
     expect(ErrorBody.parse(garbage.body)).toMatchObject({ code: 70002, status: 400 });
-    const long = `GET / HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(20_000)}\r\n\r\n`;
-    const overflow = await rawRequest(port, long);
+    const long = (characters: number) =>
+      rawRequest(
+        port,
+        `GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-long: ${'x'.repeat(characters)}\r\n\r\n`,
+      );
+    expect((await long(WORK_LIMITS.headerBytes - 100)).status).toBe(404);
+    const overflow = await long(WORK_LIMITS.headerBytes);
     expect(overflow.status).toBe(431);
     expect(ErrorBody.parse(overflow.body)).toMatchObject({ code: 20431, status: 431 });
   });

@@ -201,3 +201,21 @@ describe.each(Object.entries(LIMITS) as [keyof typeof LIMITS, Limit][])(
     });
   },
 );
+
+describe('characters', () => {
+  it('are code points, as maxLength of OpenAPI has them', async () => {
+    const { max } = LIMITS.soundCharacters;
+    expect((await send({ sound: '🎵'.repeat(max) })).status).toBe(202);
+    expect(contexts(await send({ sound: '🎵'.repeat(max + 1) }))).toEqual(['$.sound']);
+  });
+
+  it('of a template are UTF-16 code units, as the page says of it', async () => {
+    const { max, unit } = LIMITS.tagTemplateCharacters;
+    expect(unit).toBe('UTF-16 code units');
+    const template = (emoji: number) =>
+      `{{ 'v' }}{% comment %}${'🎵'.repeat(emoji)}{% endcomment %}`;
+    const most = Math.floor((max - template(0).length) / 2);
+    expect((await send({ tags: { a: template(most) } })).status).toBe(202);
+    expect(contexts(await send({ tags: { a: template(most + 1) } }))).toEqual(['$.tags.a']);
+  });
+});

@@ -290,7 +290,7 @@ export interface Send {
   /** Name of the sound, null for none. Not in a push of data alone. */
   sound?: string | null | undefined;
   schedule?: Schedule | undefined;
-  /** At most 10. Keys (≤ 128) and values (≤ 256 characters) consist of A-Z a-z 0-9 . _ ~ -; values are Liquid templates. */
+  /** At most 10. Keys (≤ 128) and values (≤ 256 characters) consist of A-Z a-z 0-9 . _ ~ -; values are Liquid templates of at most 4,096 UTF-16 code units. */
   tags?: Record<string, string> | undefined;
   /** The push is worth nothing after this long. 0: exactly one attempt. Default: 2419200. */
   ttlSeconds?: number | undefined;

@@ -19,7 +19,7 @@ export interface Limit {
 }
 
 /**
- * Every limit on what a caller may ask, in one place: the schemas check with these, `docs/limits.md` lists them, and
+ * Every limit on the parts of a request, in one place: the schemas check with these, `docs/limits.md` lists them, and
  * the contract suite goes up to each and one beyond it.
  */
 export const LIMITS = {
@@ -44,7 +44,9 @@ export const LIMITS = {
     max: 65_536,
     unit: 'bytes',
     status: 400,
-    why: 'Templates are longer than what they render to, but each is parsed when the send is accepted.',
+    why:
+      '`data` counts as JSON, with braces, quotes and commas. Templates are longer than what they render to, but each ' +
+      'is parsed when the send is accepted.',
   },
   dataEntries: {
     of: '`content.data`',
@@ -82,7 +84,7 @@ export const LIMITS = {
   tagTemplateCharacters: {
     of: 'value of a tag that is a template',
     max: 4_096,
-    unit: 'characters',
+    unit: 'UTF-16 code units',
     status: 400,
   },
   overrideBytes: {
@@ -119,3 +121,17 @@ export const LIMITS = {
   apiKeyNameCharacters: { of: '`name` of an API key', max: 128, unit: 'characters', status: 400 },
   pageSize: { of: '`pageSize`', max: 1_000, unit: 'items', status: 400 },
 } as const satisfies Record<string, Limit>;
+
+/** What one request may cost, whatever is in it: `docs/limits.md` has them too. */
+export const WORK_LIMITS = {
+  /** URL, names and values of the headers together; from here on 431. Bytes. */
+  headerBytes: 16 * 1_024,
+  /** Rendering the tags of a send; beyond it 400. Milliseconds. */
+  renderMs: 5_000,
+  /** The same of one that is refused for something else: it is not charged for its recipients. */
+  refusedRenderMs: 250,
+  /** Rendering the recipients of a Preflight, which ends with what it has. Milliseconds. */
+  preflightMs: 5_000,
+  /** Recipients in the answer of a Preflight, as JSON; it ends with the one that is beyond it. Bytes. */
+  preflightBytes: 8 * 1_024 * 1_024,
+} as const;

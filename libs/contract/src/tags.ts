@@ -31,12 +31,12 @@ export const Tags = stringMap({
   valueFault: (value) => {
     if (!isTemplate(value)) return tagValueFault(value);
     return value.length > MAX_TEMPLATE
-      ? `A tag's template has at most ${MAX_TEMPLATE} characters.`
+      ? `A tag's template has at most ${MAX_TEMPLATE} UTF-16 code units.`
       : undefined;
   },
   description:
     'At most 10. Keys (≤ 128) and values (≤ 256 characters) consist of A-Z a-z 0-9 . _ ~ -; ' +
-    'values are Liquid templates.',
+    'values are Liquid templates of at most 4,096 UTF-16 code units.',
 });
 
 /**

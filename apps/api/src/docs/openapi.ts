@@ -23,7 +23,8 @@ export function openApiOf(app: INestApplication): OpenAPIObject {
     .setTitle('Fanfare')
     .setDescription(
       'Self-hosted push gateway for FCM and APNs. Basic auth: account id and auth token, or API key ' +
-        'and its secret; `x-scope` of an operation says which scope a key needs for it.',
+        'and its secret; `x-scope` of an operation says which scope a key needs for it. Characters are Unicode ' +
+        'code points unless it says otherwise.',
     )
     .setVersion('1')
     .setLicense('Apache-2.0', 'https://www.apache.org/licenses/LICENSE-2.0')

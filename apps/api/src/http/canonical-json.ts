@@ -3,7 +3,7 @@ import type { Hash } from 'node:crypto';
 /** Characters; what is written is given to the hash in pieces of about this size. */
 const PIECE = 65_536;
 /** What JSON has to spell otherwise. */
-const SPECIAL = /["\\\p{Cc}\ud800-\udfff]/u;
+const SPECIAL = /["\\\p{Cc}\p{Cs}]/u;
 
 /**
  * Hashes a value as JSON with the fields of every object in order: first those whose names are array indexes, by

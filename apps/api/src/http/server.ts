@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { STATUS_CODES, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { LIMITS } from '@app/contract';
+import { LIMITS, WORK_LIMITS } from '@app/contract';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { answer, answerOf } from '../errors/answer.js';
@@ -18,6 +18,7 @@ export function createAdapter(): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: LIMITS.bodyBytes.max,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    http: { maxHeaderSize: WORK_LIMITS.headerBytes },
     genReqId: requestId,
     // A request on a kept-alive connection that comes while we stop is still served.
     return503OnClosing: false,

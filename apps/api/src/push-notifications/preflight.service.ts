@@ -1,3 +1,4 @@
+import { WORK_LIMITS } from '@app/contract';
 import type { Preflight, PreflightRecipient, Recipient, Send } from '@app/contract';
 import { FAILURES, InvalidRequest, PROVIDERS, newId, parseId } from '@app/domain';
 import type { FailureName, Fault, ProviderKind, Uuid } from '@app/domain';
@@ -12,10 +13,6 @@ import { renderTagsFor } from './render-tags.js';
 import { sendFaults } from './send-rules.js';
 import { SendResolver } from './send-resolver.js';
 import type { Resolved } from './send-resolver.js';
-
-const MAX_RENDER_MS = 5_000;
-/** Of recipients in the answer, as JSON. */
-const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
 /** Which providers a push would go through for a recipient; null when that cannot be told. */
 type ProvidersOf = (to: Recipient) => readonly ProviderKind[] | null;
@@ -63,12 +60,12 @@ export class PreflightService {
     providersOf: ProvidersOf,
     now: Date,
   ): Promise<PreflightRecipient[]> {
-    const budget = new RenderBudget(MAX_RENDER_MS);
+    const budget = new RenderBudget(WORK_LIMITS.preflightMs);
     const template = compileContent(send.content);
     const recipients: PreflightRecipient[] = [];
     let bytes = 0;
     for (const [at, recipient] of send.to.entries()) {
-      if (budget.exhausted || bytes > MAX_ANSWER_BYTES) break;
+      if (budget.exhausted || bytes > WORK_LIMITS.preflightBytes) break;
       const checked = await budget.spend(() => {
         const providers = providersOf(recipient);
         const one = checkRecipient(send, template, recipient, providers, jsonPath(['to', at]), now);

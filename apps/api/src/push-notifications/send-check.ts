@@ -1,4 +1,4 @@
-import { MAX_FAULTS, isTemplate, tagValueFault } from '@app/contract';
+import { MAX_FAULTS, WORK_LIMITS, isTemplate, tagValueFault } from '@app/contract';
 import { InvalidRequest } from '@app/domain';
 import type { Fault, Uuid } from '@app/domain';
 import { Injectable } from '@nestjs/common';
@@ -11,14 +11,6 @@ import { SendResolver } from './send-resolver.js';
 import type { Resolved } from './send-resolver.js';
 import { sendFaults } from './send-rules.js';
 import { parses } from './templates.js';
-
-/** For the tags of one send. */
-const MAX_RENDER_MS = 5_000;
-/**
- * For those of one that is refused in any case: it is not charged for its recipients, so what more could be said of
- * them may cost little.
- */
-const MAX_REFUSED_RENDER_MS = 250;
 
 /** Everything that a send may break beyond its schema. */
 @Injectable()
@@ -70,7 +62,7 @@ async function tagsOf(
   const good = Object.entries(tags).filter(([, source]) =>
     isTemplate(source) ? parses(source) : tagValueFault(source) === undefined,
   );
-  const budget = new RenderBudget(isRefused ? MAX_REFUSED_RENDER_MS : MAX_RENDER_MS);
+  const budget = new RenderBudget(isRefused ? WORK_LIMITS.refusedRenderMs : WORK_LIMITS.renderMs);
   const { each, faults, isCut } = await renderTags(Object.fromEntries(good), to, now, budget);
   // That the small budget was over says nothing of the tags.
   if (isCut && !isRefused) {
