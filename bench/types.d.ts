@@ -11,6 +11,7 @@ export interface BenchContext {
   rounds: number;
   /** Where api and workers leave a CPU profile when they end. */
   cpuProf?: string | undefined;
+  /** gateway: only the cases whose name has this text. */
   cases?: string | undefined;
   log: (line: string) => void;
 }
@@ -54,7 +55,6 @@ export interface Costs {
 export interface StageOptions {
   dir: string;
   cpuProf?: string | undefined;
-  cases?: string | undefined;
   backend: 'redis' | 'postgres';
   workers: number;
   env?: Record<string, string>;

@@ -11,6 +11,7 @@ import type { PoolClient } from 'pg';
 import { changeWindows } from './credential-windows.js';
 import { sqlState, type Database, type Statement } from './database.js';
 import { LOCK_OPERATIONS, LOCK_PARTS } from './locks.js';
+import { toOperationSettings, type OperationSettingsRow } from './operation-settings.js';
 
 /** A push that this process holds the lease of, with all that deliver needs. */
 export interface ClaimedPush {
@@ -326,15 +327,8 @@ interface LockedRow {
 
 export type SharedSettings = OperationSettings & { scheduledFor: Date | null };
 
-interface SettingsRow {
+interface SettingsRow extends OperationSettingsRow {
   id: Uuid;
-  content: OperationSettings['content'];
-  priority: OperationSettings['priority'];
-  sound: string | null;
-  ttl_seconds: number;
-  collapse_key: string | null;
-  badge: number | null;
-  overrides: OperationSettings['overrides'];
   scheduled_for: Date | null;
 }
 
@@ -346,16 +340,7 @@ FROM operations WHERE id = ANY($1::uuid[])`,
 };
 
 function toSettings(row: SettingsRow): SharedSettings {
-  return {
-    content: row.content,
-    priority: row.priority,
-    sound: row.sound,
-    ttlSeconds: row.ttl_seconds,
-    collapseKey: row.collapse_key,
-    badge: row.badge,
-    overrides: row.overrides,
-    scheduledFor: row.scheduled_for,
-  };
+  return { ...toOperationSettings(row), scheduledFor: row.scheduled_for };
 }
 
 interface SettledRow {

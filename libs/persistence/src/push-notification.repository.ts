@@ -1,7 +1,6 @@
 import {
   instantOfId,
   type Attempt,
-  type OperationSettings,
   type Priority,
   type ProviderKind,
   type PushNotification,
@@ -11,6 +10,7 @@ import {
 } from '@app/domain';
 import type { Database } from './database.js';
 import { findPushes } from './examined-pushes.js';
+import { toOperationSettings, type OperationSettingsRow } from './operation-settings.js';
 import type {
   Page,
   PageRequest,
@@ -37,12 +37,7 @@ interface PushRow {
   tags: Tags | null;
 }
 
-interface PushWithContentRow extends PushRow {
-  content: OperationSettings['content'];
-  ttl_seconds: number;
-  collapse_key: string | null;
-  badge: number | null;
-  overrides: OperationSettings['overrides'];
+interface PushWithContentRow extends PushRow, OperationSettingsRow {
   attempts: Attempt[];
   dispatched_at: Date | null;
   redriven_at: Date | null;
@@ -70,15 +65,7 @@ export class PushNotificationRepository {
       [accountId, id],
     );
     if (row === undefined) return null;
-    const settings: OperationSettings = {
-      content: row.content,
-      priority: row.priority,
-      sound: row.sound,
-      ttlSeconds: row.ttl_seconds,
-      collapseKey: row.collapse_key,
-      badge: row.badge,
-      overrides: row.overrides,
-    };
+    const settings = toOperationSettings(row);
     const { attempts, dispatched_at: dispatchedAt, redriven_at, settled_at } = row;
     const history = { attempts, dispatchedAt, redrivenAt: redriven_at, settledAt: settled_at };
     return { push: toPush(row), settings, history };
