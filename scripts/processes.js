@@ -11,8 +11,8 @@ import { nodeOf, ROOT } from './setup.js';
 const READY_MS = 30_000;
 
 /**
- * What a push needs lives for milliseconds. By itself V8 lets the space for the young grow until a worker takes a
- * quarter more memory. docs/performance.md has the figures. The container of the worker has it too.
+ * What a push needs lives for milliseconds. By itself V8 lets the space for the young grow.
+ * docs/performance.md has the figures. The container of the worker has it too.
  */
 export const WORKER_FLAGS = ['--max-semi-space-size=16'];
 
