@@ -5,6 +5,7 @@ import { AppName, idText } from './ids.js';
 import { Timestamp, formatInstant } from './instants.js';
 import { Pagination, booleanFilter, creation, datesInOrder, paging } from './list.js';
 import { EVEN_WHEN_BROKEN } from './text.js';
+import { expected } from './words.js';
 
 /** Whether the secret inside is any good is decided by the provider's own checks. */
 const secret = (description: string) => z.string().min(1).meta({ description });
@@ -66,10 +67,9 @@ export type CredentialCreate = z.output<typeof CredentialCreate>;
 /** What can be said of a credential whose type is none. */
 export const CredentialOfNoType = z.strictObject({
   credentialType: z.unknown().optional(),
-  content: z.custom<object>(
-    (value) => typeof value === 'object' && value !== null,
-    'Invalid input: expected an object.',
-  ),
+  content: z.custom<object>((value) => typeof value === 'object' && value !== null, {
+    error: ({ input }) => expected('an object', input),
+  }),
   ...common,
 });
 

@@ -6,11 +6,13 @@ import { LIMITS } from './limits.js';
 /** Crockford's alphabet, lower case; the first character holds only three bits. */
 const SUFFIX = '[0-7][0-9a-hjkmnp-tv-z]{25}';
 
+const unknownId = (kind: IdKind) => `Unknown id: expected ${ID_PREFIX[kind]}_… of 26 characters.`;
+
 const pattern = (kind: IdKind) => new RegExp(`^${ID_PREFIX[kind]}_${SUFFIX}$`);
 
 /** An id as an answer holds it. */
 export function idText(kind: IdKind) {
-  return z.string().regex(pattern(kind));
+  return z.string().regex(pattern(kind), unknownId(kind));
 }
 
 /** An id in a body or a query: text in, UUID out; what does not decode is a fault. */
@@ -21,7 +23,7 @@ export function id(kind: IdKind) {
     if (uuid !== null) return uuid;
     ctx.issues.push({
       code: 'custom',
-      message: `Unknown id: expected ${ID_PREFIX[kind]}_… of 26 characters.`,
+      message: unknownId(kind),
       input: undefined,
     });
     return z.NEVER;

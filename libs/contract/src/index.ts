@@ -1,3 +1,5 @@
+import './words.js';
+
 export * from './api-key.js';
 export * from './app.js';
 export * from './credential.js';

@@ -27,7 +27,7 @@ interface Fault {
 
 function faultsOf(value: unknown): Fault[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return [{ message: 'Invalid input: expected an object.', path: [] }];
+    return [{ message: 'Expected an object.', path: [] }];
   }
   const tooMany = { message: `It holds more than ${MAX_NODES} values.`, path: [] };
   const faults: Fault[] = [];

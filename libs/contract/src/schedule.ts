@@ -7,7 +7,8 @@ export const MAX_SCHEDULE_DAYS = LIMITS.scheduleDays.max;
 const FAULT =
   'Expected one date-time such as 2026-04-20T14:22:00Z; without a zone it is taken as UTC.';
 
-const dateTime = () => z.string().meta({ format: 'date-time', examples: ['2026-04-20T14:22:00Z'] });
+const dateTime = () =>
+  z.string(FAULT).meta({ format: 'date-time', examples: ['2026-04-20T14:22:00Z'] });
 
 /**
  * The form only. Whether the instant lies ahead is looked at after the idempotency key: a request
@@ -16,7 +17,7 @@ const dateTime = () => z.string().meta({ format: 'date-time', examples: ['2026-0
 export const Schedule = z
   .strictObject({
     sendAt: z
-      .union([z.array(dateTime()).min(1).max(1), dateTime()])
+      .union([z.array(dateTime(), FAULT).min(1).max(1), dateTime()])
       .transform((value, ctx): Date => {
         const [text = ''] = Array.isArray(value) ? value : [value];
         const instant = parseInstant(text);

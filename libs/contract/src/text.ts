@@ -57,7 +57,7 @@ interface MapFault {
 
 function faultsOf(value: unknown, rules: Rules): MapFault[] {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return [{ message: 'Invalid input: expected an object of strings.', path: [] }];
+    return [{ message: 'Expected an object of strings.', path: [] }];
   }
   const faults: MapFault[] = [];
   let entries = 0;
@@ -84,7 +84,7 @@ function entryFaults(key: string, entry: unknown, rules: Rules): string[] {
   const ofKey = isStorable(key) ? rules.keyFault?.(key) : UNSTORABLE;
   const ofValue =
     typeof entry !== 'string'
-      ? 'Invalid input: expected a string.'
+      ? 'Expected a string.'
       : isStorable(entry)
         ? rules.valueFault?.(entry)
         : UNSTORABLE;

@@ -31,7 +31,7 @@ function collect(issues: readonly Issue[], base: readonly PropertyKey[], faults:
     const path = [...base, ...(issue.path ?? []).map(keyOf)];
     if (issue.code === 'unrecognized_keys' && issue.keys !== undefined) {
       for (const key of issue.keys.slice(0, MAX_FAULTS - faults.length)) {
-        faults.push({ message: 'This field is unknown.', context: jsonPath([...path, key]) });
+        faults.push({ message: issue.message, context: jsonPath([...path, key]) });
       }
     } else if (issue.code === 'invalid_union' && issue.errors?.length) {
       collect(nearest(issue.errors), path, faults);
