@@ -70,8 +70,8 @@ describe('registering a device', () => {
   });
 
   it.each<[string, Record<string, unknown>, number, string[]]>([
-    ['an unknown App', { appName: 'nope' }, 404, []],
-    ['an unknown user', { userId: UNKNOWN_USER }, 404, []],
+    ['an unknown App', { appName: 'nope' }, 404, ['$.appName']],
+    ['an unknown user', { userId: UNKNOWN_USER }, 404, ['$.userId']],
     ['an undecodable user', { userId: 'comms_user_1' }, 400, ['$.userId']],
     ['a malformed App', { appName: 'No!' }, 400, ['$.appName']],
     ['an unknown provider', { provider: 'HMS' }, 400, ['$.provider']],

@@ -47,6 +47,14 @@ export class Forbidden extends FanfareError {
 export class NotFound extends FanfareError {
   readonly code = 20404;
   readonly status = 404;
+
+  override readonly faults: readonly Fault[];
+
+  /** @param context where the body names it; of what the path names there is no more to say. */
+  constructor(message: string, context?: string) {
+    super(message);
+    this.faults = context === undefined ? [] : [{ message, context }];
+  }
 }
 
 export class Conflict extends FanfareError {

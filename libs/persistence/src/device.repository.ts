@@ -159,7 +159,7 @@ async function holdApp(client: PoolClient, accountId: Uuid, name: string): Promi
     'SELECT id FROM apps WHERE account_id = $1 AND name = $2 FOR KEY SHARE',
     [accountId, name],
   );
-  if (rows[0] === undefined) throw new NotFound('There is no such App.');
+  if (rows[0] === undefined) throw new NotFound('There is no such App.', '$.appName');
   return rows[0].id;
 }
 
@@ -204,7 +204,7 @@ async function lockUsers(
     previous === undefined ? [owner] : [owner, previous],
   ]);
   const found = rows.find(({ id }) => id === owner);
-  if (found?.deleted_at !== null) throw new NotFound('There is no such user.');
+  if (found?.deleted_at !== null) throw new NotFound('There is no such user.', '$.userId');
 }
 
 async function registrationOf(

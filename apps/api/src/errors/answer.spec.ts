@@ -22,6 +22,9 @@ describe('answerOf', () => {
       status: 404,
       errors: [],
     });
+    expect(answerOf(new NotFound('No such App.', '$.appName')).body.errors).toEqual([
+      { code: 20404, message: 'No such App.', context: '$.appName' },
+    ]);
     expect(answerOf(new Conflict('Full.')).status).toBe(409);
   });
 
