@@ -344,7 +344,7 @@ export interface Overrides {
 }
 
 export interface Preflight {
-  /** How many recipients were looked at; less than all of `to` when rendering took too long or the answer would grow too large. */
+  /** How many recipients were looked at; less than all of `to` when rendering took too long or the answer would grow too large, and 0 when `content` or `tags` break a rule: `errors` says which. */
   checked: number;
   recipients: PreflightRecipient[];
   /** Rules that the send as a whole breaks. */

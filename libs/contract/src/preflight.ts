@@ -30,7 +30,7 @@ export const Preflight = z
       .meta({
         description:
           'How many recipients were looked at; less than all of `to` when rendering took too long or ' +
-          'the answer would grow too large.',
+          'the answer would grow too large, and 0 when `content` or `tags` break a rule: `errors` says which.',
       }),
     recipients: z.array(PreflightRecipient),
     errors: errors.meta({ description: 'Rules that the send as a whole breaks.' }),
