@@ -50,6 +50,15 @@ describe('without authentication', () => {
     expect(page.body).not.toMatch(/https?:/);
   });
 
+  it('the page is found with a slash at its end too, below whatever path', async () => {
+    const page = await fetch(`${gateway.origin}/docs/`, { redirect: 'manual' });
+    expect(page.status).toBe(308);
+    const location = page.headers.get('location')!;
+    for (const base of [gateway.origin, 'https://push.example.com/gateway'])
+      expect(new URL(location, `${base}/docs/`).href).toBe(`${base}/docs`);
+    expect((await fetch(`${gateway.origin}/docs/`)).headers.get('content-type')).toMatch(/html/);
+  });
+
   // What a browser must be allowed to do for a call from the page to work.
   it('the page may load its own files and call its own gateway, and nothing else', async () => {
     const page = await get('/docs');

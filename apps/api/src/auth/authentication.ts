@@ -16,7 +16,7 @@ declare module 'fastify' {
 }
 
 /** The only paths that need no authentication. */
-const OPEN = /^\/(health\/(live|ready)|openapi\.json|docs(\/[\w.-]+)?)$/;
+const OPEN = /^\/(health\/(live|ready)|openapi\.json|docs(\/[\w.-]*)?)$/;
 
 /**
  * Authenticates before the body is read, so that a stranger cannot make us parse 10 MB; a Nest

@@ -50,6 +50,8 @@ export function serveDocs(fastify: FastifyInstance, openApi: object): void {
       .header('x-content-type-options', 'nosniff')
       .send(PAGE),
   );
+  // Relative like everything here, and as the page's own addresses need it.
+  fastify.get('/docs/', (_, reply) => reply.redirect('../docs', 308));
   fastify.get('/docs/start.js', (_, reply) =>
     reply.type('text/javascript; charset=utf-8').send(START),
   );
