@@ -96,7 +96,7 @@ function read(args) {
         quick: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         markdown: { type: 'boolean', default: false },
-        help: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
       },
     });
     const { only = Object.keys(PARTS), rounds: given, 'cpu-prof': cpuProf, ...flags } = values;

@@ -5,8 +5,9 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { runChild } from './child.js';
-import { run, Sentence } from './sentence.js';
+import { print, run, Sentence } from './sentence.js';
 import { setUp } from './setup.js';
+import { usageFor } from './usage.js';
 
 /** @type {Record<string, () => Promise<{ main: (args: string[]) => Promise<number | void> }>>} */
 const COMMANDS = {
@@ -26,6 +27,11 @@ async function main() {
   const load = COMMANDS[name];
   if (load === undefined)
     throw new Sentence(`Usage: node scripts/run.js ${Object.keys(COMMANDS).join('|')}`);
+  const usage = usageFor(name, args);
+  if (usage !== undefined) {
+    print(usage);
+    return 0;
+  }
   checkSystem();
   // The tests report a failed build as one failed test among the others.
   const node = await setUp({ withoutBuild: name === 'test' });

@@ -72,7 +72,7 @@ function parse(args) {
         'job-size': { type: 'string' },
         json: { type: 'boolean' },
         keep: { type: 'boolean' },
-        help: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
       },
     }).values;
   } catch (error) {

@@ -35,6 +35,7 @@ describe('the options of npm run chaos', () => {
 
   it('help, naming every fault', () => {
     expect(withRedis('--help')).toBe('help');
+    expect(withRedis('-h')).toBe('help');
     for (const kind of Object.keys(FAULTS)) expect(HELP).toContain(`  ${kind}`);
   });
 
