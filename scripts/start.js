@@ -13,10 +13,12 @@ import { stopEverything, stopOnInterrupt } from './running.js';
 import { codeOf, messageOf, print, Sentence, step } from './sentence.js';
 import { ROOT } from './setup.js';
 
-/** @import { ApiClient, DevSecrets, Gateway } from './types.js' */
+/** @import { Account, ApiClient, DevSecrets, Gateway } from './types.js' */
 
 const ORIGINS = ['FCM_ORIGIN', 'GOOGLE_TOKEN_URL', 'APNS_ORIGIN', 'APNS_SANDBOX_ORIGIN'];
+/** Holds the simulator's credentials. */
 const APP = 'demo';
+const OWN_APP = 'my_app';
 
 /** @returns {Promise<number>} exit code */
 export async function main() {
@@ -208,13 +210,7 @@ async function seed(api, gateway, secrets, file) {
 }
 
 /** @param {Gateway} gateway @param {{ dir: string, operationId: string | undefined }} more */
-function welcome({ url, account, simulator }, { dir, operationId }) {
-  const auth = `-u ${account.sid}:${account.token}`;
-  const token = operationId === undefined ? '<device token>' : 'sim.ok.my-phone';
-  const send = JSON.stringify({
-    to: [{ provider: 'FCM', token, variables: { name: 'Ada' } }],
-    content: { title: 'Hello {{name}}', body: 'This is Fanfare.' },
-  });
+function welcome({ url, account, simulator, api, worker }, { dir, operationId }) {
   const base = `${url}/v1/PushNotifications`;
   print(`
 Fanfare listens at ${url} (${simulator === undefined ? 'with the providers you configured' : 'with simulated providers: nothing reaches a real phone'}).
@@ -222,13 +218,49 @@ Fanfare listens at ${url} (${simulator === undefined ? 'with the providers you c
   account id  ${account.sid}
   auth token  ${account.token}
   docs        ${url}/docs
+  metrics     http://localhost:${api.ready.metricsPort}/metrics (api), http://localhost:${worker.ready.metricsPort}/metrics (worker)
   logs        ${join(dir, 'logs')}
 
-Send, look at an operation${operationId === undefined ? '' : ' (here the first one; the answer of a send names its own)'}, list:
-${operationId === undefined ? '(store a credential first: POST /v1/PushNotifications/Credentials)\n' : ''}
-curl ${auth} ${base} -H 'Content-Type: application/json' -d '${send}'
-curl ${auth} ${base}/Operations/${operationId ?? '<operationId>'}
-curl ${auth} '${base}?pageSize=5'
+For the README's commands:
+
+AUTH=${account.sid}:${account.token} API=${base}
+
+${operationId === undefined ? ownLines(account, base) : simulatedLines(account, base, operationId)}
 
 Ctrl-C stops it.`);
 }
+
+const JSON_BODY = `-H 'Content-Type: application/json'`;
+
+/** @param {Account} account @param {string} base @param {string} operationId the first operation */
+function simulatedLines({ sid, token }, base, operationId) {
+  const curl = `curl -u ${sid}:${token}`;
+  return `Send, look at an operation (here the first one; the answer of a send names its own), list:
+
+${curl} ${base} ${JSON_BODY} -d '${example(APP, 'sim.ok.my-phone')}'
+${curl} ${base}/Operations/${operationId}
+${curl} '${base}?pageSize=5'`;
+}
+
+/** @param {Account} account @param {string} base */
+function ownLines({ sid, token }, base) {
+  const curl = `curl -u ${sid}:${token}`;
+  const key = `'"$(base64 < service-account.json | tr -d '\\n')"'`;
+  const credential = `{"appName":"${OWN_APP}","credentialType":"FCM","content":{"privateKey":"${key}"}}`;
+  return `Store a credential (README.md has those of APNs), send with it, make its App the default for sends that name none:
+
+${curl} ${base}/Credentials ${JSON_BODY} -d '${credential}'
+${curl} ${base} ${JSON_BODY} -d '${example(OWN_APP, 'DEVICE_TOKEN')}'
+${curl} -X PATCH ${base}/Apps/${OWN_APP} ${JSON_BODY} -d '{"isDefault":true}'`;
+}
+
+/**
+ * A send that names its App: the default one may be the simulator's, or was moved since.
+ * @param {string} appName @param {string} token
+ */
+const example = (appName, token) =>
+  JSON.stringify({
+    from: { appName },
+    to: [{ provider: 'FCM', token, variables: { name: 'Ada' } }],
+    content: { title: 'Hello {{name}}', body: 'This is Fanfare.' },
+  });

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync, statSync } from 'node:fs';
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { freePort } from '../../scripts/embedded-postgres.js';
@@ -71,6 +72,10 @@ describe('npm start', () => {
       expect(operation.stats.total).toBe(2);
       expect(list.pushNotifications).toHaveLength(3);
     }
+    const metrics = [...run.output().matchAll(/(http:\S+\/metrics) \((api|worker)\)/g)];
+    expect(metrics.map(([, , name]) => name)).toEqual(['api', 'worker']);
+    for (const [, address = '', name] of metrics)
+      expect(await (await fetch(address)).text()).toContain(`{process="${name}"}`);
     const docs = await fetch(`http://localhost:${port}/docs`);
     expect(docs.status).toBe(200);
     const second = start({ PORT: '0' });
@@ -135,6 +140,38 @@ describe('npm start', () => {
     expect(await run.ended).toBe(1);
     expect(run.output()).toContain('The worker stopped. Its last words:');
     expect(processesOf(temp)).toEqual([]);
+  });
+
+  (hasCurl ? it : it.skip)('prints lines for providers of one’s own that work', async () => {
+    running = start({
+      PROVIDERS: 'live',
+      ALLOW_CUSTOM_PROVIDER_ORIGINS: 'true',
+      FCM_ORIGIN: 'https://localhost:1', // nobody: a test asks nothing of Google
+      GOOGLE_TOKEN_URL: 'https://localhost:1/token',
+    });
+    await running.says(READY);
+    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2_048 });
+    const serviceAccount = {
+      type: 'service_account',
+      project_id: 'fanfare-test',
+      client_email: 'push@fanfare-test.iam.gserviceaccount.com',
+      private_key: privateKey.export({ type: 'pkcs8', format: 'pem' }),
+    };
+    writeFileSync(join(temp, 'service-account.json'), JSON.stringify(serviceAccount));
+    const [credential, send, app] = curls(running).map((line) => {
+      const { stdout } = spawnSync('sh', ['-c', `${line} -s`], { cwd: temp, encoding: 'utf8' });
+      return JSON.parse(stdout);
+    });
+    expect(credential.resourceId).toMatch(/^comms_credential_/);
+    expect(app.resourceId).toBe('my_app');
+    // The default App was the simulator's.
+    const { accountSid, authToken } = JSON.parse(readFileSync(join(data, 'dev.json'), 'utf8'));
+    const list = `http://localhost:${port}/v1/PushNotifications?operationId=${send.operationId}`;
+    const authorization = `Basic ${btoa(`${accountSid}:${authToken}`)}`;
+    const answer = await fetch(list, { headers: { authorization } });
+    expect(await answer.json()).toMatchObject({
+      pushNotifications: [{ from: { fcm: credential.resourceId } }],
+    });
   });
 
   describe('says in one sentence', () => {
