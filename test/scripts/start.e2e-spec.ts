@@ -6,6 +6,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { freePort } from '../../scripts/embedded-postgres.js';
 import {
+  ROOT,
   allGone,
   openTempFolder,
   processesOf,
@@ -104,6 +105,26 @@ describe('npm start', () => {
       { headers: { authorization: `Basic ${btoa(`${accountSid}:${authToken}`)}` } },
     );
     expect(await answer.json()).toMatchObject({ id: seeded.operation, stats: { total: 2 } });
+  });
+
+  (hasCurl ? it : it.skip)('takes the commands of the README', async () => {
+    const run = await startReady();
+    const [account] = /^AUTH=.*$/m.exec(run.output()) ?? [];
+    const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
+    const [, commands] = /```sh\n(.*?)```/s.exec(readme) ?? [];
+    const script = `${account}\n${commands}`;
+    const { stdout } = spawnSync('sh', ['-e', '-c', script], { encoding: 'utf8' });
+    const [registered, registration, sent, operation, list] = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(registered.resourceId).toBe(registration.id);
+    expect(registration.appName).toBe('demo');
+    expect(sent.operationId).toBe(operation.id);
+    expect(operation.stats).toMatchObject({ total: 1, recipients: 1, unaddressable: 0 });
+    expect(list.pushNotifications).toEqual([
+      expect.objectContaining({ operationId: operation.id, to: expect.anything() }),
+    ]);
   });
 
   it('stops at once on a second Ctrl-C', async () => {
