@@ -76,7 +76,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   const clock = await DatabaseClock.start(db);
   const box = new SecretBox(config.encryptionKeys);
   const deliveries = new DeliveryRepository(db);
-  const producer = new DeliveryProducer(connection, config.delivery.jobSize);
+  const producer = new DeliveryProducer(connection, clock, config.delivery.jobSize);
   const providers = await connectProviders(
     config.providers,
     new ApnsTokenRepository(db, box),
