@@ -20,11 +20,18 @@ import { sectionsOf } from './report/sections.js';
 /** @type {Record<'engine' | 'gateway' | 'accept' | 'growth' | 'fairness', (context: BenchContext) => Promise<unknown>>} */
 const PARTS = { engine, gateway, accept, growth, fairness };
 
+/** What only some parts heed. @type {Record<string, readonly string[]>} */
+const HEEDED_BY = {
+  cases: ['gateway'],
+  large: ['growth', 'fairness'],
+  'cpu-prof': ['gateway', 'accept', 'fairness'],
+};
+
 const HELP = `npm run bench -- [options]
 
   --only PARTS    some of ${Object.keys(PARTS).join(', ')}; separated by commas
   --rounds N      interleaved rounds of which the median counts (default 3)
-  --cases TEXT    gateway: the cases whose name has this text, without the peer
+  --cases TEXT    with --only gateway: the cases whose name has this text, without the peer
   --large         10 million stored pushes in growth, 1 million queued in fairness (20 GB of disk, half an hour)
   --quick         small numbers, one round: shows that it works, measures nothing
   --json          one object on stdout, progress on stderr
@@ -104,6 +111,15 @@ function read(args) {
     const unknown = parts.find((part) => !(part in PARTS));
     if (unknown !== undefined)
       throw new Sentence(`--only takes ${Object.keys(PARTS).join(', ')}, not ${unknown}.`);
+    for (const [name, heeding] of Object.entries(HEEDED_BY))
+      if (
+        values[/** @type {keyof typeof values} */ (name)] &&
+        !heeding.some((part) => parts.includes(part))
+      )
+        throw new Sentence(`--${name} is for ${heeding.join(', ')}, and --only leaves that out.`);
+    // Whoever names some cases does not want to wait for everything else.
+    if (values.cases !== undefined && parts.some((part) => part !== 'gateway'))
+      throw new Sentence('--cases chooses among those of gateway: say --only gateway with it.');
     const rounds = Number(given ?? (flags.quick ? 1 : 3));
     if (!Number.isInteger(rounds) || rounds < 1 || rounds > 20)
       throw new Sentence('--rounds takes a whole number from 1 to 20.');

@@ -53,6 +53,7 @@ function push(token: string, more: Partial<PushRow> = {}): PushRow {
     lostLeases: 0,
     unknownCount: 0,
     errorCode: null,
+    settledAtMs: AT,
     attempts: [ACCEPTED],
     ...more,
   };

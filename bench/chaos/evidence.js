@@ -100,7 +100,8 @@ export async function collect(house, client, { unresolved, faults, repairs }) {
       await house.query(
         `SELECT p.id, operation_id AS "operationId", token, provider, status, lease,
            coalesce(l.n, 0)::int AS "lostLeases", unknown_count AS "unknownCount",
-           error_code AS "errorCode", attempts
+           error_code AS "errorCode", attempts,
+           (extract(epoch FROM settled_at) * 1000)::float8 AS "settledAtMs"
          FROM push_notifications p LEFT JOIN (
            SELECT push_id, count(*) AS n FROM ${LOST_LEASES} GROUP BY push_id) l ON l.push_id = p.id`,
       )
@@ -113,6 +114,25 @@ export async function collect(house, client, { unresolved, faults, repairs }) {
     outstanding: windows.map((/** @type {Json} */ row) => row.outstanding),
   };
 }
+
+/**
+ * How long the gateway went on after the last request that it accepted, by the instants that it wrote down itself: a
+ * load ends some moment before its seconds are over, and whoever waits for its end looks now and then.
+ * @param {Pick<Evidence, 'operations' | 'pushes'>} evidence
+ * @returns {number | null} milliseconds, 0 when all was settled before; null: something never was
+ */
+export function settledAfterMs({ operations, pushes }) {
+  const lastAtMs = operations.reduce((last, { id }) => Math.max(last, instantOf(id)), 0);
+  let settledAtMs = lastAtMs;
+  for (const push of pushes) {
+    if (push.settledAtMs === null) return null;
+    settledAtMs = Math.max(settledAtMs, push.settledAtMs);
+  }
+  return settledAtMs - lastAtMs;
+}
+
+/** A UUID of version 7 begins with its milliseconds. @param {string} id */
+const instantOf = (id) => Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
 
 /** @param {string} text of the simulator's ledger @returns {Arrival[]} what was accepted */
 export function readArrivals(text) {

@@ -12,7 +12,7 @@ import { stopEverything, stopOnInterrupt } from '../../scripts/running.js';
 import { messageOf, print, seconds, Sentence, step } from '../../scripts/sentence.js';
 import { caller } from './caller.js';
 import { judge } from './check.js';
-import { collect, openExample, openPushes, watchRepairs } from './evidence.js';
+import { collect, openExample, openPushes, settledAfterMs, watchRepairs } from './evidence.js';
 import { faultOf } from './faults.js';
 import { startHouse } from './house.js';
 import { APPS, planLoad } from './load.js';
@@ -96,17 +96,14 @@ async function chaos(options, { dir, log, isOver }) {
 
   const client = caller(house, options.seed);
   const repairs = watchRepairs(house);
-  const lengthMs = options.seconds * 1_000;
-  const begun = performance.now();
   const [done] = await show(`Send for ${options.seconds} s, and break things`, () =>
     Promise.all([
       breakThings(house, planFaults(options), log),
-      client.run(planLoad(options), lengthMs),
+      client.run(planLoad(options), options.seconds * 1_000),
     ]),
   );
   const unresolved = await show('Repeat what was not answered', () => client.resolve(RESOLVE_MS));
   await show('Wait until all is settled', () => settled(house, log));
-  const settledMs = performance.now() - begun - lengthMs;
   const wrong = await repairs.end();
   await show('Stop api and workers', () => house.closeGateway());
   const evidence = await collect(house, client, { unresolved, faults: done, repairs: wrong });
@@ -120,7 +117,7 @@ async function chaos(options, { dir, log, isOver }) {
     faults,
     cases: done.length,
     counts: client.counts,
-    settledMs,
+    settledMs: settledAfterMs(evidence),
     crashes: house.crashes,
     uncleanStops: house.uncleanStops,
     judgement: judge(evidence),

@@ -25,7 +25,10 @@ export function table(outcome) {
     wide('  of those accepted all the same', counts.replayed),
     wide('  to users, by their registered devices', counts.users),
     wide('cancels', counts.cancels),
-    wide('settled after the last request', seconds(outcome.settledMs)),
+    wide(
+      'settled after the last request',
+      outcome.settledMs === null ? 'never' : seconds(outcome.settledMs),
+    ),
     wide('processes that ended by themselves', outcome.crashes.length),
     wide('SIGTERM not answered by exit code 0', outcome.uncleanStops.length),
     '',
@@ -64,7 +67,7 @@ export const summary = ({ judgement, options, ...outcome }) => ({
   requests: outcome.counts.requests,
   crashes: outcome.crashes.length,
   uncleanStops: outcome.uncleanStops.length,
-  settledSeconds: Math.round(outcome.settledMs / 100) / 10,
+  settledSeconds: outcome.settledMs === null ? null : Math.round(outcome.settledMs / 100) / 10,
   faults: outcome.faults,
 });
 

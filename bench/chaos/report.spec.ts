@@ -58,5 +58,12 @@ describe('a run', () => {
     for (const name of [...names, 'outside the window', 'seed'])
       expect(lines).toMatch(new RegExp(`^ +${name} +\\d+$`, 'm'));
     expect(lines).toContain('crash: api ended by itself');
+    expect(lines).toMatch(/^ +settled after the last request +1\.2 s$/m);
+    expect(object).toMatchObject({ settledSeconds: 1.2 });
+  });
+
+  it('says of one that was never settled that it was not', () => {
+    expect(table(outcome({ settledMs: null }))).toMatch(/settled after the last request +never$/m);
+    expect(summary(outcome({ settledMs: null }))).toMatchObject({ settledSeconds: null });
   });
 });

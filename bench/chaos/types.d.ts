@@ -112,6 +112,8 @@ export interface PushRow {
   unknownCount: number;
   /** Of docs/errors.md; null unless it is FAILED. */
   errorCode: number | null;
+  /** Milliseconds since the epoch. */
+  settledAtMs: number | null;
   attempts: {
     at: string;
     latencyMs: number;
@@ -241,8 +243,8 @@ export interface Outcome {
     cancels: number;
     users: number;
   };
-  /** From the end of the load until nothing was left to do. */
-  settledMs: number;
+  /** From the last accepted request until nothing was left to do; null: something always was. */
+  settledMs: number | null;
   crashes: readonly string[];
   uncleanStops: readonly string[];
   judgement: Judgement;

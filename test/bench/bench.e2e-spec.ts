@@ -53,8 +53,38 @@ describe('npm run bench', () => {
       stderr: '--only takes engine, gateway, accept, growth, fairness, not luck.\n',
     });
     await expect(bench('--rounds', '0')).rejects.toMatchObject({ code: 1 });
+    await expect(bench('--luck')).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('--markdown'),
+    });
     const { stdout } = await bench('--help');
     expect(stdout).toContain('--markdown');
+  });
+
+  it.each([
+    [['--cases', 'redis'], '--cases chooses among those of gateway: say --only gateway with it.'],
+    [
+      ['--cases', 'redis', '--only', 'gateway,accept'],
+      '--cases chooses among those of gateway: say --only gateway with it.',
+    ],
+    [
+      ['--cases', 'redis', '--only', 'engine'],
+      '--cases is for gateway, and --only leaves that out.',
+    ],
+    [
+      ['--large', '--only', 'engine,gateway'],
+      '--large is for growth, fairness, and --only leaves that out.',
+    ],
+    [
+      ['--cpu-prof', 'profiles', '--only', 'growth'],
+      '--cpu-prof is for gateway, accept, fairness, and --only leaves that out.',
+    ],
+  ])('refuses what nothing that it measures heeds: %s', async (args, sentence) => {
+    await expect(bench('--quick', ...args)).rejects.toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: `${sentence}\n`,
+    });
   });
 
   it('has a place in docs/performance.md for every section', () => {

@@ -73,12 +73,15 @@ describe('a credential', () => {
       'it is paused',
       async () => (await statusOf(credentials.fcm)).status === 'FAILING',
     );
-    const begun = performance.now();
     const rest = await run.send([], { to: fcm(tokens(150)) });
     expect((await run.settled(rest)).stats).toMatchObject({ sent: 150 });
-    // Retry-After was two seconds, some of which were over before we looked.
-    expect(performance.now() - begun).toBeGreaterThan(1_000);
     expect((await run.settled(first)).stats).toMatchObject({ sent: 1 });
+    // Retry-After was two seconds, and by the database's instants nothing was tried before, whoever looked when.
+    const [{ waited }] = (await run.query(
+      `SELECT extract(epoch FROM min(at) FILTER (WHERE NOT throttled) - min(at) FILTER (WHERE throttled))::float8 AS waited
+       FROM (SELECT token LIKE '%.first' AS throttled, (attempts->0->>'at')::timestamptz AS at FROM push_notifications) tries`,
+    )) as [{ waited: number }];
+    expect(waited).toBeGreaterThanOrEqual(2);
     const [window] = await run.query(
       'SELECT "window" FROM credential_windows WHERE credential_id = (SELECT id FROM credentials WHERE credential_type = $1)',
       ['FCM'],
@@ -103,7 +106,8 @@ describe('a credential', () => {
     const content = (await run.control('GET', '/credentials')).fcm;
     const path = `/v1/PushNotifications/Credentials/${credentials.fcm}/Content`;
     expect((await run.client.call('PUT', path, content)).status).toBe(202);
-    expect((await run.settled(waiting, 10_000)).stats).toMatchObject({ sent: 60, failed: 0 });
+    // Long before those ten minutes are over.
+    expect((await run.settled(waiting)).stats).toMatchObject({ sent: 60, failed: 0 });
     expect(await statusOf(credentials.fcm)).toMatchObject({ status: 'OK' });
   });
 
@@ -156,8 +160,8 @@ it('20,000 pushes behind a pause cost nothing: no job, no claim, no attempt', as
   }
   expect(await burnt(run)).toEqual(before);
   expect(before.queued).toBe(20_000);
-  // But for those that heard of the pause, nothing was touched.
-  expect(before.claims).toBeLessThanOrEqual(500);
+  // But for those that heard of the pause, a window of them, and a probe for each one after it, nothing was touched.
+  expect(before.claims).toBeLessThanOrEqual(500 + (await pauses(run)) - 1);
   expect(before.attempts).toBe(0);
 }, 60_000);
 

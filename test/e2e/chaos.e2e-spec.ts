@@ -49,6 +49,7 @@ describe('npm run chaos', () => {
       expect(result.accepted).toBeGreaterThan(5_000);
       expect(result.sent + result.failed + result.canceled).toBe(result.accepted);
       expect(Object.values(result.faults)).toHaveLength(result.cases);
+      expect(result.settledSeconds).toBeGreaterThanOrEqual(0);
       expect(result.cases).toBeGreaterThanOrEqual(MAIN_BACKEND === 'redis' ? 24 : 21);
       await allGone(temp);
     },

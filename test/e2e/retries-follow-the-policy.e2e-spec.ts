@@ -107,7 +107,7 @@ describe('a push', () => {
   });
 
   it.each([300_000, -300_000])(
-    'lives and waits by the clock of the database when its worker’s is wrong by %i ms',
+    'lives, waits and tells by the clock of the database when its worker’s is wrong by %i ms',
     async (aheadMs) => {
       await run.worker.stop();
       const file = join(run.dir, `clock-${aheadMs}`);
@@ -139,8 +139,14 @@ describe('a push', () => {
       const expiresAt = Math.floor((began + (seconds + 600) * 1_000) / 1_000);
       within(message.apns.headers['apns-expiration'], expiresAt);
       within(toApn.request.headers['apns-expiration'], expiresAt);
-      const [first, second] = attemptsOf(await fetched(ids[2] as string));
+      const throttled = await fetched(ids[2] as string);
+      const [first, second] = attemptsOf(throttled);
       expect(Date.parse(second.at) - Date.parse(first.at)).toBeGreaterThanOrEqual(1_950);
+      const [accepted, dispatched] = throttled.timeline;
+      expect(dispatched.event).toBe('dispatched');
+      // The database's clock is read now and then, and carried on in between.
+      expect(Date.parse(dispatched.at)).toBeGreaterThan(Date.parse(accepted.at) - 1_000);
+      expect(Date.parse(dispatched.at)).toBeLessThanOrEqual(Date.parse(first.at));
       await worker.stop();
     },
     120_000,

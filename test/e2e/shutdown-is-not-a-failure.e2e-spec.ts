@@ -79,8 +79,10 @@ describe('a rolling restart of api and workers under load', () => {
     const operationIds: string[] = [];
     let isOver = false;
     // Two callers without a pause; none of their requests may fail.
-    const callers = Array.from({ length: 2 }, async (_, caller) => {
+    const asked = [api, api];
+    const callers = asked.map(async (_, caller) => {
       for (let number = 0; !isOver; number++) {
+        asked[caller] = api;
         const to = tokens(5, `slow.${50 * (caller + 1)}`, caller * 1_000_000 + number * 5);
         sent.push(...to);
         const client = apiClient(`http://127.0.0.1:${api.ready.port}`, gateway.account);
@@ -95,7 +97,13 @@ describe('a rolling restart of api and workers under load', () => {
 
     await more('there is load');
     const before = api;
-    api = await gateway.startApi();
+    const after = await gateway.startApi();
+    api = after;
+    // As behind a balancer: on a kept-alive connection that is idle a request may come at the moment at which that is closed.
+    // What the old one has in hand at its SIGTERM is in test/contract/shutdown.
+    await gateway.until('nobody asks the old one', () =>
+      Promise.resolve(asked.every((one) => one === after)),
+    );
     expect(await before.stop()).toEqual({ code: 0, signal: null });
     await more('the new api accepts');
     for (const worker of workers) {
@@ -125,11 +133,13 @@ describe('a rolling restart of api and workers under load', () => {
 });
 
 describe('a provider that answers later than the grace period, or never', () => {
+  const GRACE_SECONDS = 4;
+
   const begin = async (env: Record<string, string> = {}) => {
     const gateway = await startTestGateway({
       backend: MAIN_BACKEND,
       env: {
-        SHUTDOWN_GRACE_SECONDS: '2',
+        SHUTDOWN_GRACE_SECONDS: String(GRACE_SECONDS),
         REQUEST_TIMEOUT_MS: '20000',
         LEASE_MS: '40000',
         LOST_AFTER_MS: '60000',
@@ -164,7 +174,7 @@ describe('a provider that answers later than the grace period, or never', () => 
     );
     const { exit, tookMs, rows } = await stopped(gateway);
     expect(exit).toEqual({ code: 0, signal: null });
-    expect(tookMs).toBeLessThan(2_500);
+    expect(tookMs).toBeLessThan(GRACE_SECONDS * 1_000);
     // In the window of promise 3, and the rows say so: no lease has to run out.
     const unknown = { status: 'QUEUED', unknown: 1, attempts: 1, leased: false, n: 40 };
     expect(rows).toEqual([{ ...unknown, reason: 'connection-lost' }]);
@@ -186,7 +196,7 @@ describe('a provider that answers later than the grace period, or never', () => 
     );
     const { exit, tookMs, rows } = await stopped(gateway);
     expect(exit).toEqual({ code: 0, signal: null });
-    expect(tookMs).toBeLessThan(2_500);
+    expect(tookMs).toBeLessThan(GRACE_SECONDS * 1_000);
     const given = { unknown: 1, attempts: 1, leased: false, reason: 'connection-lost' };
     expect(rows).toEqual([{ status: 'FAILED', ...given, n: 10 }]);
     expect(await gateway.summary()).toMatchObject({ requests: 10 });
@@ -206,7 +216,7 @@ describe('a provider that answers later than the grace period, or never', () => 
     await gateway.until('all are in hand', async () => (await leased()) === 20);
     const { exit, tookMs, rows } = await stopped(gateway);
     expect(exit).toEqual({ code: 0, signal: null });
-    expect(tookMs).toBeLessThan(2_500);
+    expect(tookMs).toBeLessThan(GRACE_SECONDS * 1_000);
     expect(rows).toMatchObject([
       { status: 'QUEUED', unknown: 0, attempts: 0, leased: false, n: 20 },
     ]);

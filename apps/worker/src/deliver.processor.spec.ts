@@ -41,6 +41,7 @@ interface Given {
   readyAtMs?: number;
   /** How far the worker's own clock is ahead of the database's. */
   aheadMs?: number;
+  dispatchedAt?: Date;
   /** What the registration makes of the outcome. */
   heed?: (outcome: Outcome) => Outcome;
 }
@@ -94,7 +95,7 @@ async function deliver(given: Given = {}) {
       logger: { warn: () => undefined },
     },
   );
-  const comeBackAt = await processor.deliver(push.id, dispatchedAt);
+  const comeBackAt = await processor.deliver(push.id, given.dispatchedAt ?? dispatchedAt);
   return {
     comeBackInMs: comeBackAt === undefined ? undefined : comeBackAt.getTime() - workerNow.getTime(),
     settlement: committed[0],
@@ -117,6 +118,12 @@ describe('DeliverProcessor', () => {
       dispatchedAt,
     });
     expect([sends, comeBackInMs]).toEqual([1, undefined]);
+  });
+
+  it('was handed over before it was claimed, also by a clock that was read a moment off', async () => {
+    const later = new Date(now.getTime() + 400);
+    const { settlement } = await deliver({ dispatchedAt: later });
+    expect(settlement?.dispatchedAt).toEqual(now);
   });
 
   it('ends the job of a push that is over, and sends nothing', async () => {

@@ -121,8 +121,14 @@ export class Delivery {
       providerMessageId: next.providerMessageId,
       pause: next.pause === null ? null : { ...next.pause, version: this.version },
       probe: this.push.probing ? this.probe(next) : null,
-      dispatchedAt: this.dispatchedAt,
+      dispatchedAt: this.handedOverAt(),
     };
+  }
+
+  /** It was before the claim, however far off its worker had read the database's clock. */
+  private handedOverAt(): Date {
+    const { claimedAt } = this.push;
+    return this.dispatchedAt < claimedAt ? this.dispatchedAt : claimedAt;
   }
 
   /** A credential works when its provider had anything to say of the push. */

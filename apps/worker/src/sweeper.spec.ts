@@ -21,6 +21,8 @@ interface Given {
   parts?: number;
   /** What this does fails. */
   failing?: string;
+  /** At work on a rewind: it may take several transactions. */
+  rewinding?: (isStopped: () => boolean) => void;
 }
 
 function make(given: Given) {
@@ -53,13 +55,15 @@ function make(given: Given) {
     {
       pass: (work) =>
         given.locked === true ? Promise.resolve(null) : work(pass as unknown as SweepPass),
-      rewindAll: () =>
-        note(
+      rewindAll: (_epoch, batches) => {
+        given.rewinding?.(batches?.isStopped ?? (() => false));
+        return note(
           'rewindAll',
           given.rewound === undefined
             ? { parts: 2, before: given.remembered ?? null }
             : given.rewound,
-        ),
+        );
+      },
       handedOverAgain: () => note('handedOverAgain', undefined),
       rounds: () => Promise.resolve({ next: { ...rounds }, operations: given.operations ?? 0 }),
       keepRounds: (next) => Promise.resolve(void Object.assign(rounds, next)),
@@ -252,6 +256,21 @@ describe('Sweeper', () => {
     await stopped.sweeper.stop();
     await stopped.sweeper.sweep();
     expect(stopped.requeued).toEqual([]);
+  });
+
+  it('tells a rewind that it is stopped, and begins no other rule after that', async () => {
+    const stopped: boolean[] = [];
+    const { sweeper, calls } = make({
+      remembered: 'epoch-1',
+      rewinding(isStopped) {
+        stopped.push(isStopped());
+        void sweeper.stop();
+        stopped.push(isStopped());
+      },
+    });
+    await sweeper.sweep();
+    expect(stopped).toEqual([false, true]);
+    expect(calls.at(-1)).toBe('rewindAll');
   });
 
   it('leaves a pass to the worker that is at it', async () => {

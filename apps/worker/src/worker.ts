@@ -40,6 +40,7 @@ import { Retention } from './retention.js';
 import { Scheduler } from './scheduler.js';
 import { Sender } from './sender.js';
 import { Settlements } from './settlements.js';
+import { stopWorker } from './stop-worker.js';
 import { Sweeper } from './sweeper.js';
 import { WorkerMetrics } from './worker-metrics.js';
 
@@ -51,12 +52,6 @@ export interface RunningWorker {
 
 /** At once: each holds a connection to a provider for some seconds at most. */
 const MAX_CHECKS = 10;
-
-/** What is given up must be written down before the process is ended: so much of the grace period at most. */
-const LAST_WORDS_MS = 5_000;
-
-/** Milliseconds after SIGTERM: what its provider has not answered by then is settled as unknown. */
-const giveUpAfterMs = (graceMs: number) => graceMs - Math.min(graceMs / 2, LAST_WORDS_MS);
 
 const monotonicMs = () => performance.now();
 
@@ -76,7 +71,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   const clock = await DatabaseClock.start(db);
   const box = new SecretBox(config.encryptionKeys);
   const deliveries = new DeliveryRepository(db);
-  const producer = new DeliveryProducer(connection, config.delivery.jobSize);
+  const producer = new DeliveryProducer(connection, clock, config.delivery.jobSize);
   const providers = await connectProviders(
     config.providers,
     new ApnsTokenRepository(db, box),
@@ -228,29 +223,26 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
 
   return {
     metricsPort: metricsServer.port,
-    stop: async () => {
-      const givingUp = setTimeout(() => {
-        logger.warn('Giving up what has no answer yet, the grace period ends');
-        for (const provider of [providers.FCM, providers.APN]) provider.giveUp();
-      }, giveUpAfterMs(config.shutdownGraceMs));
-      // At once: what is in hand may take a while to end, and nothing may join it meanwhile.
-      await Promise.all([
-        ...[...consumers, checkConsumer].map((consumer) => consumer.close()),
-        sweeper.stop(),
-        retention.stop(),
-        scheduler.stop(),
-        bulkMover.stop(),
-        listener.stop(),
-        dispatcher.stop(),
-        admission.stop(),
-      ]);
-      await settlements.drain();
-      await admission.drain();
-      await deadTokens.stop();
-      await Promise.all([providers.FCM.close(), providers.APN.close()]);
-      clearTimeout(givingUp);
-      await Promise.all([connection.close(), clock.stop()]);
-      await Promise.all([db.close(), metricsServer.close()]);
-    },
+    stop: () =>
+      stopWorker(
+        {
+          takers: [
+            ...[...consumers, checkConsumer].map((consumer) => () => consumer.close()),
+            ...[sweeper, retention, scheduler, bulkMover, listener, dispatcher, admission].map(
+              (taker) => () => taker.stop(),
+            ),
+          ],
+          settlements,
+          admission,
+          deadTokens,
+          providers: [providers.FCM, providers.APN],
+          async close() {
+            await Promise.all([connection.close(), clock.stop()]);
+            await Promise.all([db.close(), metricsServer.close()]);
+          },
+        },
+        config.shutdownGraceMs,
+        logger,
+      ),
   };
 }

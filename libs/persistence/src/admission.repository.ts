@@ -1,6 +1,6 @@
 import type { ProviderKind, Uuid } from '@app/domain';
 import type { Database } from './database.js';
-import { MAX_WINDOW, shareOf, type Shares } from './credential-windows.js';
+import { MAX_WINDOW, shareOf, WINDOWS, type Shares } from './credential-windows.js';
 import type { DispatchLane } from './dispatch.repository.js';
 import { LOCK_PARTS } from './locks.js';
 import { REWOUND_AT_ONCE, type Batches } from './sweep.repository.js';
@@ -50,7 +50,7 @@ SELECT $2 + coalesce((
   count(*) FILTER (WHERE NOT is_fcm)::int AS apn_active, count(*) FILTER (WHERE NOT is_fcm AND is_busy)::int AS apn_busy
 FROM (
   SELECT c.credential_type = 'FCM' AS is_fcm, w.outstanding > w.waiting AS is_busy
-  FROM credential_windows w JOIN credentials c ON c.id = w.credential_id
+  FROM ${WINDOWS}
   WHERE w.paused_until IS NULL AND (w.outstanding > 0 OR w.handed_over_at > now() - interval '1 minute')
 ) AS active`;
 
@@ -60,7 +60,7 @@ FROM (
  */
 const COUNT_WAITING = `
 WITH near AS (
-  SELECT w.credential_id FROM credential_windows w JOIN credentials c ON c.id = w.credential_id
+  SELECT w.credential_id FROM ${WINDOWS}
   WHERE w.paused_until IS NULL AND (w.outstanding * 2 >= least(w."window", ${shareOf('$1', '$2')}) OR w.waiting > 0)
   ORDER BY w.credential_id LIMIT 100 FOR NO KEY UPDATE OF w SKIP LOCKED
 ), counted AS (

@@ -11,7 +11,10 @@ export type Shares = Readonly<Record<ProviderKind, number>>;
 /** Nobody else has work. */
 export const WHOLE: Shares = { FCM: MAX_WINDOW, APN: MAX_WINDOW };
 
-/** The share of a credential `c`, of the parameters that are those of FCM and of APNs. */
+/** Windows `w` with their credentials `c`. */
+export const WINDOWS = `(credential_windows w JOIN credentials c ON c.id = w.credential_id)`;
+
+/** The share of one of `WINDOWS`, of the parameters that are those of FCM and of APNs. */
 export const shareOf = (fcm: string, apn: string): string =>
   `CASE c.credential_type WHEN 'FCM' THEN ${fcm}::int ELSE ${apn}::int END`;
 

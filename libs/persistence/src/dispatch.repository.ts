@@ -1,6 +1,13 @@
 import type { ProviderKind, Uuid } from '@app/domain';
 import type { PoolClient } from 'pg';
-import { countHandedOver, MAX_WINDOW, shareOf, WHOLE, type Shares } from './credential-windows.js';
+import {
+  countHandedOver,
+  MAX_WINDOW,
+  shareOf,
+  WHOLE,
+  WINDOWS,
+  type Shares,
+} from './credential-windows.js';
 import type { Database, Statement } from './database.js';
 
 export type DispatchLane = 'small' | 'bulk';
@@ -50,25 +57,29 @@ WITH RECURSIVE busy AS (
      ORDER BY account_id, credential_id LIMIT 1) next)
 )`;
 
+/** As `busyIn`, and those of them that have room: `ready`. */
+const readyIn = (lane: string, fcm: string, apn: string) => `${busyIn(lane)}, ready AS (
+  SELECT busy.account_id, busy.credential_id FROM busy JOIN ${WINDOWS} USING (credential_id)
+  WHERE ${roomOf(fcm, apn)} > 0 AND w.paused_until IS NULL
+)`;
+
 /** Looked at without a transaction, since mostly there is none: each settlement asks. */
 const LANES: Statement = {
   name: 'lanes-with-work',
   text: `
 SELECT lanes.lane FROM (VALUES ('small'::lane), ('bulk')) AS lanes (lane)
 WHERE EXISTS (
-  ${busyIn('lanes.lane')}
-  SELECT FROM busy JOIN credential_windows w USING (credential_id) JOIN credentials c ON c.id = w.credential_id WHERE ${roomOf('$1', '$2')} > 0 AND w.paused_until IS NULL)`,
+  ${readyIn('lanes.lane', '$1', '$2')}
+  SELECT FROM ready)`,
 };
 
 /** The accounts that wait longest among those with work and room. */
 const NEXT_TURNS: Statement = {
   name: 'next-turns',
-  text: `${busyIn('$1')}, ready AS (
-  SELECT busy.account_id, array_agg(busy.credential_id ORDER BY busy.credential_id) AS credential_ids
-  FROM busy JOIN credential_windows w USING (credential_id) JOIN credentials c ON c.id = w.credential_id
-  WHERE ${roomOf('$2', '$3')} > 0 AND w.paused_until IS NULL GROUP BY busy.account_id
+  text: `${readyIn('$1', '$2', '$3')}, accounts AS (
+  SELECT account_id, array_agg(credential_id ORDER BY credential_id) AS credential_ids FROM ready GROUP BY account_id
 )
-SELECT t.account_id, ready.credential_ids FROM dispatch_turns t JOIN ready USING (account_id)
+SELECT t.account_id, accounts.credential_ids FROM dispatch_turns t JOIN accounts USING (account_id)
 WHERE t.lane = $1 ORDER BY t.last_turn_at LIMIT ${MAX_ACCOUNTS} FOR UPDATE OF t SKIP LOCKED`,
 };
 
@@ -76,7 +87,7 @@ const ROOMS: Statement = {
   name: 'rooms',
   text: `
 SELECT credential_id, greatest(${roomOf('$2', '$3')}, 0) AS room
-FROM credential_windows w JOIN credentials c ON c.id = w.credential_id
+FROM ${WINDOWS}
 WHERE credential_id = ANY($1::uuid[]) AND paused_until IS NULL ORDER BY credential_id`,
 };
 

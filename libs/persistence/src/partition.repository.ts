@@ -1,11 +1,11 @@
-import { Unavailable } from '@app/domain';
+import { Unavailable, type Uuid } from '@app/domain';
 import type { QueryConfig, QueryResultRow } from 'pg';
 import { orUnavailable, type Database } from './database.js';
 
-/** The longest of the steps looks through a partition for a row that may go; nothing waits for it. */
+/** Far more than a step takes, also where the machine is busy with something else. */
 const STEP_TIMEOUT_MS = 600_000;
-/** Rows that one transaction looks through and copies: less than a second. */
-const COPIED_AT_ONCE = 20_000;
+/** Rows that one transaction looks at, or copies: less than a second. */
+const ROWS_AT_ONCE = 20_000;
 /** An exchange that found no moment without a long reader is left to the next pass. */
 const EXCHANGES = 5;
 
@@ -17,12 +17,19 @@ export interface Retired {
   unfinished: boolean;
 }
 
+interface Started {
+  /** The partition that is to be copied; null: there was none among the rows that it looked at. */
+  name: string | null;
+  /** Where the next look goes on; null without a name: there is no more to look at now. */
+  looked_through: Uuid | null;
+}
+
 /** Makes and retires the daily partitions of push_notifications, each step in a transaction of its own. */
 export class PartitionRepository {
-  /** @param copiedAtOnce rows of a partition that one transaction looks through and copies. */
+  /** @param rowsAtOnce of a partition, that one transaction looks at or copies. */
   constructor(
     private readonly db: Database,
-    private readonly copiedAtOnce = COPIED_AT_ONCE,
+    private readonly rowsAtOnce = ROWS_AT_ONCE,
   ) {}
 
   /**
@@ -40,8 +47,8 @@ export class PartitionRepository {
 
   /**
    * Removes the pushes that ended more than `retentionDays` before today (UTC), the oldest
-   * partition first: with nothing left it goes, else what must stay is copied, a range of ids a transaction, and
-   * exchanged for it. No statement on pushes waits longer than 100 ms for any of it. See the migration of the three
+   * partition first: with nothing left it goes, else what must stay is copied and exchanged for it. What is looked at, and
+   * what is copied, is a range of ids a transaction. No statement on pushes waits longer than 100 ms for any of it. See the migration of the three
    * functions for why changes meanwhile are not lost.
    *
    * @param signal ends the wait at once. The step that is under way is PostgreSQL's to finish, and whoever calls
@@ -50,13 +57,18 @@ export class PartitionRepository {
    */
   async retire(retentionDays: number, signal?: AbortSignal): Promise<Retired> {
     const partitions: string[] = [];
+    let after: Uuid | null = null;
     for (;;) {
-      const started = await this.run<{ name: string | null }>(
-        'SELECT start_push_rewrite($1) AS name',
-        [retentionDays],
+      const started: Started | undefined = await this.run<Started>(
+        'SELECT name, looked_through FROM start_push_rewrite($1, $2, $3)',
+        [retentionDays, after, this.rowsAtOnce],
         signal,
       );
-      if (started?.name == null) return { partitions, unfinished: false };
+      after = started?.looked_through ?? null;
+      if (started?.name == null) {
+        if (after === null) return { partitions, unfinished: false };
+        continue;
+      }
       if (!(await this.copy(signal)) || !(await this.exchange(signal)))
         return { partitions, unfinished: true };
       partitions.push(started.name);
@@ -80,7 +92,7 @@ export class PartitionRepository {
     for (;;) {
       const row = await this.run<{ answer: 'more' | 'done' | 'busy' }>(
         'SELECT copy_push_rewrite($1) AS answer',
-        [this.copiedAtOnce],
+        [this.rowsAtOnce],
         signal,
       );
       if (row?.answer !== 'more') return row?.answer === 'done';

@@ -51,9 +51,9 @@ async function sendNow(count: number, failing = false): Promise<Uuid> {
 }
 
 /** What a worker does in a round; how many operations went. */
-async function round(limit = 100): Promise<number> {
-  await partitions.ensure();
-  const { unfinished } = await partitions.retire(KEPT_DAYS);
+async function round(limit = 100, by = partitions): Promise<number> {
+  await by.ensure();
+  const { unfinished } = await by.retire(KEPT_DAYS);
   expect(unfinished).toBe(false);
   let gone = 0;
   let after: Uuid | null = null;
@@ -65,13 +65,16 @@ async function round(limit = 100): Promise<number> {
   return gone;
 }
 
+/** As the product does it, many rows at once: a test may have left very many. */
+const quickRound = () => round(100, new PartitionRepository(store.db));
+
 /** A later day on which nothing is left of what was before. */
 async function startOver(ms: number): Promise<void> {
   await clocks.moveTo(ms - 100 * DAY_MS);
   await store.schedules.beginDue(1_000);
   await deliver();
   await clocks.moveTo(ms);
-  await round();
+  await quickRound();
   expect(await store.db.query('SELECT id FROM operations')).toEqual([]);
 }
 
@@ -183,13 +186,42 @@ describe('a partition that is rewritten under traffic', () => {
     return row?.answer;
   };
 
+  /** The partition of so many days ago, and its lowest id. */
+  async function dayOf(daysAgo: number): Promise<{ day: string; lowest: Uuid }> {
+    const date = new Date(Date.now() - daysAgo * DAY_MS).toISOString().slice(0, 10);
+    const [row] = await store.db.query<{ lowest: Uuid }>(
+      `SELECT lowest_id_at($1::date::timestamp AT TIME ZONE 'UTC') AS lowest`,
+      [date],
+    );
+    return { day: `push_notifications_${date.replaceAll('-', '')}`, lowest: row!.lowest };
+  }
+
+  interface Look {
+    name: string | null;
+    looked_through: Uuid | null;
+  }
+
+  /** For a partition of which something may go, in the next so many rows. */
+  async function look(after: Uuid | null, rows: number): Promise<Look> {
+    const [found] = await store.db.query<Look>(
+      'SELECT name, looked_through FROM start_push_rewrite($1, $2, $3)',
+      [KEPT_DAYS, after, rows],
+    );
+    return found!;
+  }
+
   /** Begins with the partition of that day; the one of the day before is empty and goes first. */
   async function startRewrite(): Promise<void> {
-    const day = new Date(Date.now() - 10 * DAY_MS).toISOString().slice(0, 10).replaceAll('-', '');
+    const { day } = await dayOf(10);
+    let after: Uuid | null = null;
     for (;;) {
-      const name = await step(`start_push_rewrite(${KEPT_DAYS})`);
-      if (name === `push_notifications_${day}`) return;
-      expect(name).toMatch(/^push_notifications_\d{8}$/);
+      const found: Look = await look(after, 100);
+      after = found.looked_through;
+      if (found.name === day) return;
+      if (found.name === null) {
+        expect(after).not.toBeNull();
+        continue;
+      }
       expect(await step('copy_push_rewrite(10)')).toBe('done');
       expect(await step('finish_push_rewrite()')).toBe(true);
     }
@@ -205,7 +237,7 @@ describe('a partition that is rewritten under traffic', () => {
   }
 
   afterEach(async () => {
-    await round();
+    await quickRound();
     expect(await store.db.query('SELECT * FROM push_rewrites')).toEqual([]);
   });
 
@@ -240,6 +272,73 @@ describe('a partition that is rewritten under traffic', () => {
       queued: 0,
       scheduled: 0,
     });
+  });
+
+  it('is found by the one push of it that may go, at most so many rows a transaction', async () => {
+    base += 200 * DAY_MS;
+    await startOver(base);
+    // Of a day ago, and all of it must stay.
+    const tomorrow = () => new Date(Date.now() + 11 * DAY_MS);
+    await store.accept(tenant, 12, { scheduledFor: tomorrow() });
+    await clocks.moveTo(base + DAY_MS);
+    await partitions.ensure();
+    const stays = await store.accept(tenant, 12, { scheduledFor: tomorrow() });
+    const last = await sendNow(1);
+    await clocks.moveTo(base + 10 * DAY_MS);
+    await partitions.ensure();
+    const looks: Look[] = [];
+    let after: Uuid | null = null;
+    do {
+      const found: Look = await look(after, 5);
+      looks.push(found);
+      after = found.looked_through;
+      if (found.name !== null) {
+        expect(await step('copy_push_rewrite(100)')).toBe('done');
+        expect(await step('finish_push_rewrite()')).toBe(true);
+      }
+    } while (after !== null);
+    const through = looks.flatMap(({ looked_through: at }) => at ?? []);
+    expect(through).toEqual(through.toSorted());
+    expect(new Set(through).size).toBe(through.length);
+    // Three looks at the twelve of the first day, three at the thirteen of the second; what is empty goes, and that is all.
+    const [tenth, ninth, eighth] = [
+      (await dayOf(10)).day,
+      (await dayOf(9)).day,
+      (await dayOf(8)).day,
+    ];
+    const named = looks.map(({ name }) => name);
+    const none = [null, null, null];
+    expect(named.slice(-8)).toEqual([...none, null, null, ninth, eighth, null]);
+    expect(named).not.toContain(tenth);
+    expect(await liveIds(last)).toBe(0);
+    expect(await liveIds(stays)).toBe(12);
+  });
+
+  it('is looked for by its key, however little PostgreSQL knows of it', async () => {
+    await prepare();
+    const { day, lowest } = await dayOf(10);
+    await store.db.query(
+      `INSERT INTO push_notifications (id, account_id, operation_id, provider, credential_id, token, status, due_at, expires_at)
+       SELECT (left(id::text, 14) || '7' || substr(gen_random_uuid()::text, 16))::uuid, account_id, operation_id, provider,
+         credential_id, token, 'SCHEDULED', due_at, expires_at
+       FROM (SELECT * FROM push_notifications WHERE operation_id = $1 LIMIT 1) one, generate_series(1, 30000)`,
+      [waiting],
+    );
+    const client = await store.db.pool.connect();
+    await client.query('BEGIN');
+    await client.query('SELECT FROM start_push_rewrite($1, $2, 100)', [KEPT_DAYS, lowest]);
+    const { rows } = await client.query<{ read: string }>(
+      `SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) AS read FROM pg_stat_xact_user_tables WHERE relname = $1`,
+      [day],
+    );
+    await client.query('ROLLBACK');
+    client.release();
+    // A hundred, and versions of them that are dead.
+    expect(Number(rows[0]?.read)).toBeLessThan(1_000);
+    // No send of the product's is without a counter.
+    await store.db.query('DELETE FROM push_notifications WHERE operation_id = $1', [waiting]);
+    await store.db.query('DELETE FROM operations WHERE id = $1', [waiting]);
+    await store.db.query('DELETE FROM operation_parts WHERE operation_id = $1', [waiting]);
   });
 
   it('is copied in ranges of ids, and loses no change from between two of them', async () => {
@@ -457,7 +556,8 @@ describe('a partition that is rewritten under traffic', () => {
     await other.query('BEGIN');
     await other.query(`SELECT pg_advisory_xact_lock(hashtext('fanfare:rewrite-partitions'))`);
     for (const call of [
-      [`start_push_rewrite(${KEPT_DAYS})`, null],
+      [`(start_push_rewrite(${KEPT_DAYS}, NULL, 100)).name`, null],
+      [`(start_push_rewrite(${KEPT_DAYS}, NULL, 100)).looked_through`, null],
       ['copy_push_rewrite(100)', 'busy'],
       ['finish_push_rewrite()', false],
     ] as const)

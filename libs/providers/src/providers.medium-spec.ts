@@ -293,6 +293,21 @@ describe('giving up', () => {
     expect(await providers.FCM.send(fcm, to('later'))).toMatchObject({ kind: 'not-sent' });
   });
 
+  it('a check that comes later asks nobody: the library would wait for an answer', async () => {
+    const fcm = await fcmCredential();
+    // The access token is there: the check would go on to the provider.
+    expect(await providers.FCM.send(fcm, to('sim.unregistered.first'))).toMatchObject({
+      kind: 'unregistered',
+    });
+    simulator.behave({ provider: 'fcm', blackHole: true });
+    providers.FCM.giveUp();
+    expect(await providers.FCM.check(fcm)).toMatchObject({
+      ok: false,
+      conclusive: false,
+      detail: expect.stringContaining('closing'),
+    });
+  });
+
   it('what waits for a token has not been sent', async () => {
     const { fcmOrigin, apnsOrigin, apnsSandboxOrigin, ca } = simulator;
     const silent = createServer().listen(0, '127.0.0.1');

@@ -8,7 +8,7 @@ import type { DeliverJob, DeliveryToEnqueue, Lane, QueueName } from './jobs.js';
 import { Slots } from './slots.js';
 
 /**
- * Delivers one push; `addedAt` is when it was handed over. Answers the instant at which it shall come
+ * Delivers one push; `addedAt` is when it was handed over, by the clock of its producer. Answers the instant at which it shall come
  * back, or nothing when it is over. When it throws, the job is over too and leaves nothing in the
  * queue: whatever the push still needs must come from PostgreSQL.
  */
@@ -107,7 +107,7 @@ export class DeliveryConsumer {
 
   private async one(job: Job<DeliverJob, void>): Promise<Date | undefined> {
     try {
-      return await this.inSlot(job.data.id, new Date(job.timestamp));
+      return await this.inSlot(job.data.id, addedAt(job));
     } catch (err) {
       this.failed(err, job);
       throw err;
@@ -131,12 +131,12 @@ export class DeliveryConsumer {
     job: Job<DeliverJob, void>,
     more: readonly string[],
   ): Promise<Date | undefined> {
-    const addedAt = new Date(job.timestamp);
+    const added = addedAt(job);
     const lane: Lane = job.opts.priority === LANE_PRIORITY.bulk ? 'bulk' : 'small';
     const back: DeliveryToEnqueue[] = [];
     const deliver = async (id: string) => {
       try {
-        const at = await this.inSlot(id, addedAt);
+        const at = await this.inSlot(id, added);
         if (at !== undefined) back.push({ id, lane, delayMs: at.getTime() - Date.now() });
       } catch (err) {
         this.failed(err, job);
@@ -178,6 +178,9 @@ export function createDeliveryConsumer(
 ): DeliveryConsumer {
   return new DeliveryConsumer(connection, queue, processor, options);
 }
+
+const addedAt = ({ data, timestamp }: Job<DeliverJob, void>): Date =>
+  new Date(data.at ?? timestamp);
 
 /**
  * Ends the processing of a job that shall come back at an instant.

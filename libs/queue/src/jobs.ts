@@ -17,6 +17,8 @@ export interface DeliverJob {
   id: string;
   /** Further ones, with DELIVERY_JOB_SIZE above 1. */
   more?: string[];
+  /** Milliseconds since the epoch by the database's clock: when it was handed over. Jobs of a release before have none. */
+  at?: number;
 }
 
 /** Asks a provider whether a credential works; the job's answer is a `CheckAnswer`. */

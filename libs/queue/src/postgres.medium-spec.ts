@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { systemClock } from '@app/domain';
 import { createLogger } from '@app/platform';
 import pg from 'pg';
 import { createTestDatabase } from '../../../test/support/database.js';
@@ -61,7 +62,7 @@ describe('a queue on PostgreSQL', () => {
   });
 
   it('refuses a hand-over in time when PostgreSQL does not answer, and takes it afterwards', async () => {
-    const producer = new DeliveryProducer(connection);
+    const producer = new DeliveryProducer(connection, systemClock);
     await owner.query('BEGIN');
     await owner.query('LOCK TABLE bullmq.job IN ACCESS EXCLUSIVE MODE');
     const begin = performance.now();
@@ -88,7 +89,7 @@ describe('a queue on PostgreSQL', () => {
         options,
       ),
     );
-    const producer = new DeliveryProducer(connection);
+    const producer = new DeliveryProducer(connection, systemClock);
     // One job waits from the test before.
     const ids = Array.from({ length: 399 }, (_, index) => `0191-${index}`);
     const deliveries = ids.map((id) => ({ ...job, id }));

@@ -5,6 +5,8 @@ import type { QueueConnection } from './connection.js';
 import { DELIVER_APN } from './jobs.js';
 import { DeliveryProducer } from './producer.js';
 
+const at = Date.parse('2026-04-20T14:22:00Z');
+
 function setUp(added: Promise<never[]> = Promise.resolve([])) {
   const addBulk = jest.fn<ReturnType<QueueConnection['queue']>['addBulk']>(() => added);
   const queue = { addBulk } as unknown as ReturnType<QueueConnection['queue']>;
@@ -12,7 +14,11 @@ function setUp(added: Promise<never[]> = Promise.resolve([])) {
     queue: jest.fn<QueueConnection['queue']>(() => queue),
     usable: jest.fn(() => Promise.resolve()),
   };
-  return { addBulk, connection, producer: new DeliveryProducer(connection) };
+  return {
+    addBulk,
+    connection,
+    producer: new DeliveryProducer(connection, { now: () => new Date(at) }),
+  };
 }
 
 describe('DeliveryProducer', () => {
@@ -31,10 +37,10 @@ describe('DeliveryProducer', () => {
     expect(addBulk.mock.calls).toEqual([
       [
         [
-          { name: 'deliver', data: { id: 'a' }, opts: { ...kept, jobId: 'a', delay: 0 } },
+          { name: 'deliver', data: { id: 'a', at }, opts: { ...kept, jobId: 'a', delay: 0 } },
           {
             name: 'deliver',
-            data: { id: 'b' },
+            data: { id: 'b', at },
             opts: { ...kept, jobId: 'b', delay: 2, priority: 1 },
           },
         ],

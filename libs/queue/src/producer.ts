@@ -1,3 +1,4 @@
+import type { Clock } from '@app/domain';
 import { within } from '@app/platform';
 import type { Job, JobsOptions } from 'bullmq';
 import { jobOptions } from './bullmq-options.js';
@@ -22,9 +23,14 @@ export class DeliveryProducer {
   /** By queue, how the bulk lane was found last. */
   private readonly bulk = new Map<QueueName, BulkLane>();
 
-  /** @param jobSize most pushes that one job carries. */
+  /**
+   * @param clock says when something was handed over, the same in all workers: callers are told. BullMQ's own instant of a job
+   *   is by the clock of this machine, on which its delay hangs.
+   * @param jobSize most pushes that one job carries.
+   */
   constructor(
     private readonly connection: Pick<QueueConnection, 'queue' | 'usable'>,
+    private readonly clock: Clock,
     private readonly jobSize = 1,
   ) {}
 
@@ -65,10 +71,10 @@ export class DeliveryProducer {
       const again = await Promise.all(
         deliveries.map(async (delivery) => {
           const { id } = delivery;
-          if (!(await isInHand(jobs, id))) return ownJob(delivery);
+          if (!(await isInHand(jobs, id))) return this.ownJob(delivery);
           const againId = `${id}-again`;
           await isInHand(jobs, againId);
-          return newJob({ id }, { ...delivery, id: againId });
+          return this.newJob({ id }, { ...delivery, id: againId });
         }),
       );
       await jobs.addBulk(again);
@@ -154,25 +160,35 @@ export class DeliveryProducer {
   }
 
   private jobs(deliveries: readonly DeliveryToEnqueue[]): NewJob[] {
-    if (this.jobSize === 1) return deliveries.map(ownJob);
+    if (this.jobSize === 1) return deliveries.map((delivery) => this.ownJob(delivery));
     const jobs: NewJob[] = [];
-    const open = new Map<Lane, { id: string; more: string[] }>();
+    const open = new Map<Lane, { more: string[] }>();
     for (const delivery of deliveries) {
       const { id, lane, delayMs } = delivery;
       if (delayMs > 0) {
-        jobs.push(ownJob(delivery));
+        jobs.push(this.ownJob(delivery));
         continue;
       }
       const data = open.get(lane);
       if (data === undefined || data.more.length + 1 >= this.jobSize) {
-        const next = { id, more: [] };
-        open.set(lane, next);
-        jobs.push(newJob(next, { lane, delayMs }));
+        const more: string[] = [];
+        open.set(lane, { more });
+        jobs.push(this.newJob({ id, more }, { lane, delayMs }));
       } else {
         data.more.push(id);
       }
     }
     return jobs;
+  }
+
+  /** Under an id of the push's own. */
+  private ownJob(delivery: DeliveryToEnqueue): NewJob {
+    return this.newJob({ id: delivery.id }, delivery);
+  }
+
+  private newJob(data: DeliverJob, options: Parameters<typeof jobOptions>[0]): NewJob {
+    const at = this.clock.now().getTime();
+    return { name: NAME, data: { ...data, at }, opts: jobOptions(options) };
   }
 }
 
@@ -188,9 +204,6 @@ interface NewJob {
   opts: JobsOptions;
 }
 
-/** Under an id of the push's own. */
-const ownJob = (delivery: DeliveryToEnqueue): NewJob => newJob({ id: delivery.id }, delivery);
-
 /** @returns whether a job is active. A delayed one begins now. */
 async function isInHand(jobs: DeliveryQueue, id: string): Promise<boolean> {
   const job = await jobs.getJob(id);
@@ -202,8 +215,4 @@ async function isInHand(jobs: DeliveryQueue, id: string): Promise<boolean> {
     });
   }
   return job.isActive();
-}
-
-function newJob(data: DeliverJob, options: Parameters<typeof jobOptions>[0]): NewJob {
-  return { name: NAME, data, opts: jobOptions(options) };
 }

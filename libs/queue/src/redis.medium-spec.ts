@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { systemClock } from '@app/domain';
 import { createLogger } from '@app/platform';
 import { Redis } from 'ioredis';
 import { startRedis } from '../../../scripts/redis.js';
@@ -53,7 +54,7 @@ await probe?.stop();
   it('refuses a hand-over in time when there is none', async () => {
     const connection = connect('redis://127.0.0.1:1');
     const { error, ms } = await timed(
-      new DeliveryProducer(connection).enqueue(DELIVER_FCM, [job], 300),
+      new DeliveryProducer(connection, systemClock).enqueue(DELIVER_FCM, [job], 300),
     );
     expect(error).toBeInstanceOf(QueueUnavailable);
     expect(ms).toBeLessThan(2_000);
@@ -63,7 +64,7 @@ await probe?.stop();
 
   it('refuses a hand-over in time when it does not answer, and takes it afterwards', async () => {
     const connection = connect();
-    const producer = new DeliveryProducer(connection);
+    const producer = new DeliveryProducer(connection, systemClock);
     await producer.enqueue(DELIVER_FCM, [{ ...job, id: 'before' }], 5_000);
     signal('SIGSTOP');
     try {

@@ -12,13 +12,19 @@ import { fcmOutcome } from './outcomes.js';
 /** Nobody is subscribed to it, and a dry run reaches nobody anyway. */
 const TOPIC = 'fanfare-credential-check';
 
+const GIVEN_UP: Outcome = {
+  kind: 'not-sent',
+  reason: 'closing',
+  message: 'Fanfare is stopping',
+  afterMs: 0,
+};
+
 /**
  * Asks FCM to judge a message without sending it, by Google's own library: rare and not hot, so its
  * HTTP/1.1 is good enough. The library always asks Google's host; its agent decides where that is.
  */
 export class DryRun {
   private readonly agent: Agent;
-  private readonly givenUp = new AbortController();
   private app: Promise<App> | undefined;
 
   constructor(
@@ -27,14 +33,18 @@ export class DryRun {
     private readonly projectId: string,
     /** The token of the pushes: the check proves what they use. */
     private readonly credential: Credential,
+    /** Of the client: aborted when what is under way is given up. It may be already. */
+    private readonly givenUp: AbortSignal,
   ) {
     this.agent = new OriginAgent(origin, trustedRoots(ca));
   }
 
   /** @param waitMs the library's promise may never settle: its time is ours to end. */
   async send(waitMs: number, now: () => Date): Promise<Outcome> {
+    // What it begins now nobody would end.
+    if (this.givenUp.aborted) return GIVEN_UP;
     try {
-      const id = await within(this.ask(), waitMs, undefined, this.givenUp.signal);
+      const id = await within(this.ask(), waitMs, undefined, this.givenUp);
       if (id !== undefined) return { kind: 'accepted', providerMessageId: id };
       // What still hangs on a socket ends with it.
       this.agent.destroy();
@@ -42,10 +52,6 @@ export class DryRun {
     } catch (error) {
       return outcomeOf(error, now());
     }
-  }
-
-  giveUp(): void {
-    this.givenUp.abort();
   }
 
   async close(): Promise<void> {

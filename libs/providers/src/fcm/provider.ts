@@ -140,7 +140,6 @@ class FcmClient {
   giveUp(): void {
     this.givenUp.abort();
     this.pool.giveUp();
-    this.dryRun?.giveUp();
   }
 
   async close(): Promise<void> {
@@ -149,15 +148,15 @@ class FcmClient {
 
   private makeDryRun(): DryRun {
     const { fcmOrigin, ca, requestTimeoutMs } = this.options;
-    return new DryRun(fcmOrigin, ca, this.projectId, {
-      getAccessToken: async () => {
-        const bearer = await this.tokens.get(requestTimeoutMs);
-        if ('outcome' in bearer) throw new Error('There is no access token');
-        const token = bearer.authorization.replace(/^Bearer /, '');
-        // It keeps a token that lives longer than five minutes: this one is kept here already.
-        return { access_token: token, expires_in: 60 };
-      },
-    });
+    const { signal } = this.givenUp;
+    const getAccessToken = async () => {
+      const bearer = await this.tokens.get(requestTimeoutMs, signal);
+      if ('outcome' in bearer) throw new Error('There is no access token');
+      const token = bearer.authorization.replace(/^Bearer /, '');
+      // It keeps a token that lives longer than five minutes: this one is kept here already.
+      return { access_token: token, expires_in: 60 };
+    };
+    return new DryRun(fcmOrigin, ca, this.projectId, { getAccessToken }, signal);
   }
 
   /** The same object as long as the access token is the same. */
