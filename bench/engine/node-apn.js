@@ -1,5 +1,7 @@
 /** `@parse/node-apn`'s Provider; `address`, `port` and `ca` lead it to the simulator. */
+import { randomUUID } from 'node:crypto';
 import apn from '@parse/node-apn';
+import { BODY, DATA, expiry, TITLE } from './messages.js';
 
 /** @import { Contender, ContenderOptions } from './types.js' */
 
@@ -15,12 +17,13 @@ export async function provider({ origin, ca, apn: credential }) {
   return {
     async send(token) {
       const note = new apn.Notification();
+      note.id = note.collapseId = randomUUID();
       note.topic = topic;
       note.pushType = 'alert';
       note.priority = 10;
-      note.expiry = Math.floor(Date.now() / 1000) + 3_600;
-      note.alert = { title: 'Hi Ada', body: 'Your order 4711 is on its way.' };
-      note.payload = { order: '4711' };
+      note.expiry = expiry();
+      note.alert = { title: TITLE, body: BODY };
+      note.payload = { ...DATA };
       return (await sender.send(note, token)).sent.length === 1;
     },
     close: () => Promise.resolve(sender.shutdown()).then(() => undefined),
