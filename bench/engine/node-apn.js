@@ -5,6 +5,9 @@ import { BODY, DATA, expiry, TITLE } from './messages.js';
 
 /** @import { Contender, ContenderOptions } from './types.js' */
 
+/** @param {{ sent: unknown[] }} result */
+const wasSent = ({ sent }) => sent.length === 1;
+
 /** @param {ContenderOptions} options @returns {Promise<Contender>} */
 export async function provider({ origin, ca, apn: credential }) {
   const { hostname: address, port } = new URL(origin);
@@ -15,7 +18,7 @@ export async function provider({ origin, ca, apn: credential }) {
     /** @type {import('@parse/node-apn').ProviderOptions} */ (options),
   );
   return {
-    async send(token) {
+    send(token) {
       const note = new apn.Notification();
       note.id = note.collapseId = randomUUID();
       note.topic = topic;
@@ -24,7 +27,7 @@ export async function provider({ origin, ca, apn: credential }) {
       note.expiry = expiry();
       note.alert = { title: TITLE, body: BODY };
       note.payload = { ...DATA };
-      return (await sender.send(note, token)).sent.length === 1;
+      return sender.send(note, token).then(wasSent);
     },
     close: () => Promise.resolve(sender.shutdown()).then(() => undefined),
   };

@@ -5,6 +5,9 @@ import { BODY, DATA, TITLE, TTL_SECONDS } from './messages.js';
 
 /** @import { Contender, ContenderOptions } from './types.js' */
 
+/** @param {import('../../libs/domain/src/index.js').Outcome} outcome */
+const isAccepted = (outcome) => outcome.kind === 'accepted';
+
 /** @param {ContenderOptions} options @returns {Promise<Contender>} */
 export async function ours({ provider, ca, origin, tokenUrl, fcm, apn }) {
   const { createProviders } = await built('providers');
@@ -48,7 +51,7 @@ export async function ours({ provider, ca, origin, tokenUrl, fcm, apn }) {
       ? (/** @type {string} */ token) => providers.FCM.send(fcmCredential, message(token))
       : (/** @type {string} */ token) => providers.APN.send(apnCredential, message(token));
   return {
-    send: async (token) => (await send(token)).kind === 'accepted',
+    send: (token) => send(token).then(isAccepted),
     async close() {
       await Promise.all([providers.FCM.close(), providers.APN.close()]);
     },
