@@ -94,8 +94,8 @@ function lockFile(root) {
   return join(folder, 'setup.lock');
 }
 
-/** For systems that npm has no pinned Node for. */
-const MINIMUM = { major: 22, minor: 12 };
+/** For systems that npm has no pinned Node for. From 22.17 on `node:http2` takes headers as a list. */
+const MINIMUM = { major: 22, minor: 17 };
 
 /**
  * The pinned Node where npm has one for this system, else the machine's own when it is new enough.

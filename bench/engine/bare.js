@@ -1,11 +1,15 @@
-/** The limit: requests over node:http2 with nothing around them, no deadline, no table, no repair. */
+/**
+ * The limit: what no client of node:http2 can do without. A stream each with its headers and body, the answer's
+ * head and body read, settled on the stream's close; no deadline, no table, no repair.
+ */
 import { connect } from 'node:http2';
 import { randomUUID } from 'node:crypto';
 import { accessToken, apnsToken } from './bearer.js';
+import { apnsPayload, expiry, fcmMessage } from './messages.js';
 
 /** @import { Contender, ContenderOptions } from './types.js' */
 
-/** As many streams as our adapters use: FCM 4 × 100, APNs 2 × 500. */
+/** As many as our adapters open: FCM 4 of 100 streams, APNs 2 of 500. */
 const SESSIONS = { FCM: 4, APN: 2 };
 
 /** @param {ContenderOptions} options @returns {Promise<Contender>} */
@@ -19,10 +23,12 @@ export async function bare(options) {
     return new Promise((resolve, reject) => {
       const stream = session.request(headers, { endStream: false });
       let status = 0;
+      let text = '';
       stream.on('response', (answer) => (status = Number(answer[':status'])));
+      stream.on('data', (chunk) => (text += chunk));
       stream.on('error', reject);
-      stream.on('close', () => resolve(status === 200));
-      stream.resume();
+      // FCM says in the body of its 200 that it took the message, APNs has none there.
+      stream.on('close', () => resolve(status === 200 && (provider === 'APN' || text !== '')));
       stream.end(body);
     });
   };
@@ -52,26 +58,16 @@ export async function bare(options) {
 
 /** @param {ContenderOptions} options */
 async function fcmRequest({ fcm, ca, tokenUrl }) {
-  const fixed = {
+  const headers = {
     ':method': 'POST',
     ':path': `/v1/projects/${fcm.projectId}/messages:send`,
     'content-type': 'application/json',
     authorization: `Bearer ${await accessToken(fcm, { tokenUrl, ca })}`,
   };
-  return (/** @type {string} */ token) => {
-    const tag = randomUUID();
-    return {
-      headers: fixed,
-      body: JSON.stringify({
-        message: {
-          token,
-          notification: { title: 'Hi Ada', body: 'Your order 4711 is on its way.' },
-          data: { order: '4711' },
-          android: { priority: 'HIGH', ttl: '3600s', notification: { tag } },
-        },
-      }),
-    };
-  };
+  return (/** @type {string} */ token) => ({
+    headers,
+    body: JSON.stringify({ message: fcmMessage(token, randomUUID()) }),
+  });
 }
 
 /** @param {ContenderOptions} options */
@@ -82,16 +78,18 @@ function apnsRequest({ apn }) {
     'apns-topic': apn.topic,
     'apns-push-type': 'alert',
     'apns-priority': '10',
-    'apns-expiration': String(Math.floor(Date.now() / 1000) + 3_600),
   };
   return (/** @type {string} */ token) => {
     const id = randomUUID();
     return {
-      headers: { ...fixed, ':path': `/3/device/${token}`, 'apns-id': id, 'apns-collapse-id': id },
-      body: JSON.stringify({
-        aps: { alert: { title: 'Hi Ada', body: 'Your order 4711 is on its way.' } },
-        order: '4711',
-      }),
+      headers: {
+        ...fixed,
+        ':path': `/3/device/${token}`,
+        'apns-id': id,
+        'apns-collapse-id': id,
+        'apns-expiration': String(expiry()),
+      },
+      body: JSON.stringify(apnsPayload()),
     };
   };
 }

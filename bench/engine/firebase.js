@@ -3,21 +3,31 @@
  * `:scheme: https:`, which servers built on Node or nginx refuse: both are mended on the way into `node:http2`.
  * `send()` takes an agent.
  */
+import { randomUUID } from 'node:crypto';
 import http2 from 'node:http2';
 import { Agent } from 'node:https';
 import { initializeApp } from 'firebase-admin/app';
 import { getMessaging } from 'firebase-admin/messaging';
 import { accessToken } from './bearer.js';
+import { appleAndWeb, BODY, DATA, TITLE, TTL_SECONDS } from './messages.js';
 
 /** @import { Contender, ContenderOptions } from './types.js' */
 
 /** @param {string} token */
-const message = (token) => ({
-  token,
-  notification: { title: 'Hi Ada', body: 'Your order 4711 is on its way.' },
-  data: { order: '4711' },
-  android: { priority: /** @type {const} */ ('high'), ttl: 3_600_000 },
-});
+const message = (token) => {
+  const tag = randomUUID();
+  return {
+    token,
+    notification: { title: TITLE, body: BODY },
+    data: DATA,
+    android: {
+      priority: /** @type {const} */ ('high'),
+      ttl: TTL_SECONDS * 1000,
+      notification: { tag },
+    },
+    ...appleAndWeb(tag),
+  };
+};
 
 /** @param {ContenderOptions} options @param {Agent} [httpAgent] */
 async function messaging({ fcm, ca, tokenUrl }, httpAgent) {

@@ -1,7 +1,12 @@
 /** `@parse/node-apn`'s Provider; `address`, `port` and `ca` lead it to the simulator. */
+import { randomUUID } from 'node:crypto';
 import apn from '@parse/node-apn';
+import { BODY, DATA, expiry, TITLE } from './messages.js';
 
 /** @import { Contender, ContenderOptions } from './types.js' */
+
+/** @param {{ sent: unknown[] }} result */
+const wasSent = ({ sent }) => sent.length === 1;
 
 /** @param {ContenderOptions} options @returns {Promise<Contender>} */
 export async function provider({ origin, ca, apn: credential }) {
@@ -13,15 +18,16 @@ export async function provider({ origin, ca, apn: credential }) {
     /** @type {import('@parse/node-apn').ProviderOptions} */ (options),
   );
   return {
-    async send(token) {
+    send(token) {
       const note = new apn.Notification();
+      note.id = note.collapseId = randomUUID();
       note.topic = topic;
       note.pushType = 'alert';
       note.priority = 10;
-      note.expiry = Math.floor(Date.now() / 1000) + 3_600;
-      note.alert = { title: 'Hi Ada', body: 'Your order 4711 is on its way.' };
-      note.payload = { order: '4711' };
-      return (await sender.send(note, token)).sent.length === 1;
+      note.expiry = expiry();
+      note.alert = { title: TITLE, body: BODY };
+      note.payload = { ...DATA };
+      return sender.send(note, token).then(wasSent);
     },
     close: () => Promise.resolve(sender.shutdown()).then(() => undefined),
   };

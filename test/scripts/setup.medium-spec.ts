@@ -170,11 +170,11 @@ describe('the set-up', () => {
 
 describe('the pinned Node', () => {
   it('is taken where npm has one, else the machine’s own when it is new enough', () => {
-    expect(nodeOf(folder, '22.12.0')).toBe(process.execPath);
+    expect(nodeOf(folder, '22.17.0')).toBe(process.execPath);
     expect(nodeOf(folder, '24.0.0')).toBe(process.execPath);
-    for (const old of ['22.11.0', '20.19.1'])
+    for (const old of ['22.16.1', '20.19.1'])
       expect(() => nodeOf(folder, old)).toThrow(
-        `Fanfare needs Node 22.12 or newer on ${process.platform}-${process.arch}, and this is Node ${old}`,
+        `Fanfare needs Node 22.17 or newer on ${process.platform}-${process.arch}, and this is Node ${old}`,
       );
     const pinned = `node_modules/node-${process.platform}-${process.arch}/bin/node`;
     write(pinned, '');

@@ -31,7 +31,20 @@ export class ClientCache<C extends Client> {
   }
 
   /** Runs `use` with the client of `key`, made by `make` if there is none. */
-  async use<T>(key: string, make: () => C, use: (client: C) => Promise<T>): Promise<T> {
+  use<T>(key: string, make: () => C, use: (client: C) => Promise<T>): Promise<T> {
+    const entry = this.entryOf(key, make);
+    entry.users += 1;
+    // No function that awaits: it would be one more promise and frame for each request under way.
+    const using = use(entry.client);
+    const leave = () => {
+      entry.users -= 1;
+      if (entry.evicted && entry.users === 0) this.close(entry);
+    };
+    using.then(leave, leave);
+    return using;
+  }
+
+  private entryOf(key: string, make: () => C): Entry<C> {
     let entry = this.entries.get(key);
     if (entry === undefined) {
       entry = { client: make(), users: 0, evicted: false };
@@ -40,13 +53,7 @@ export class ClientCache<C extends Client> {
       if (this.closed) this.evict(entry);
       else this.entries.set(key, entry);
     }
-    entry.users += 1;
-    try {
-      return await use(entry.client);
-    } finally {
-      entry.users -= 1;
-      if (entry.evicted && entry.users === 0) this.close(entry);
-    }
+    return entry;
   }
 
   /** Clients that are open; evicted ones that still drain are not among them. */

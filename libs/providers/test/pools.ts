@@ -77,14 +77,16 @@ export function post(
   deadlineMs?: number,
   body = Buffer.from('{}'),
 ): Promise<Exchange> {
-  const headers = {
+  return pool.request(postHeaders(path), body, deadlineMs);
+}
+
+const postHeaders = (path: string) =>
+  Object.entries({
     ':method': 'POST',
     ':path': path,
     ':scheme': 'https',
     ':authority': 'localhost',
-  };
-  return pool.request(headers, body, deadlineMs);
-}
+  }).flat();
 
 export function postMany(pool: SessionPool, count: number): Promise<Exchange[]> {
   return Promise.all(Array.from({ length: count }, (_, i) => post(pool, `/${i}`)));

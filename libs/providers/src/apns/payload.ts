@@ -61,8 +61,9 @@ export function apnsRequest(message: Message, topic: string): ApnsRequest {
   // The library's type lacks the newest of Apple's.
   notification.pushType = type as Notification['pushType'];
   const headers = (notification as unknown as NotificationMethods).headers();
+  const overrides = message.overrides?.apn?.headers;
   return {
-    headers: { ...headers, ...message.overrides?.apn?.headers },
+    headers: overrides === undefined ? headers : { ...headers, ...overrides },
     body: Buffer.from((notification as unknown as NotificationMethods).compile()),
     limit: limitOf(type),
   };

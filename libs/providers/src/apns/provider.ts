@@ -7,7 +7,7 @@ import { checkResult } from '../credential-check.js';
 import { DistinctWatch } from '../distinct-watch.js';
 import { outOfTime, tooLarge, unansweredOutcome } from '../exchange-outcome.js';
 import type { Exchange } from '../http2/exchange.js';
-import { pathSegment } from '../http2/headers.js';
+import { pathSegment, SharedHeaders } from '../http2/headers.js';
 import type { SessionPool } from '../http2/session-pool.js';
 import type { Judged } from '../outcome-table.js';
 import type {
@@ -137,7 +137,7 @@ export class ApnsProvider implements Provider<ApnCredential> {
 
 /** One credential in one environment: its connections and the headers that never change. */
 class ApnsClient {
-  private readonly headers: Record<string, string>;
+  private readonly headers: SharedHeaders;
   private readonly givenUp = new AbortController();
   private readonly suspicion = new DistinctWatch(SUSPICION_MS);
 
@@ -148,11 +148,11 @@ class ApnsClient {
     private readonly clock: Clock,
     private readonly warn: Warn,
   ) {
-    this.headers = {
+    this.headers = new SharedHeaders({
       ':method': 'POST',
       ':scheme': 'https',
       ':authority': new URL(origin).host,
-    };
+    });
   }
 
   /** @param deadlineAt monotonic milliseconds. */
@@ -162,29 +162,37 @@ class ApnsClient {
     request: ApnsRequest,
     deadlineAt: number,
   ): Promise<Outcome> {
-    const headers: Record<string, string | number> = {
-      ...this.headers,
-      ':path': `/3/device/${segment}`,
-      ...request.headers,
-    };
-    if (this.token === undefined) {
-      return (await this.attempt(message, headers, request.body, deadlineAt)).outcome;
+    const { token } = this;
+    const own = [':path', `/3/device/${segment}`];
+    for (const name in request.headers) own.push(name, String(request.headers[name]));
+    for (let first = true; ; first = false) {
+      let authorization = token?.ready();
+      if (token !== undefined && authorization === undefined) {
+        const bearer = await token.get(deadlineAt - performance.now(), this.givenUp.signal);
+        if ('outcome' in bearer) return bearer.outcome;
+        authorization = bearer.authorization;
+      }
+      const leftMs = deadlineAt - performance.now();
+      if (leftMs <= 0) return outOfTime('apns-token-unavailable', 'The APNs token came too late');
+      const headers = this.headers.with(authorization);
+      const judged = this.judge(
+        await this.pool.request(headers, request.body, leftMs, own),
+        message,
+      );
+      if (!judged.renewToken || !first || token === undefined || authorization === undefined)
+        return judged.outcome;
+      const renewMs = deadlineAt - performance.now();
+      switch (await token.renew(authorization, renewMs, this.givenUp.signal)) {
+        case 'unavailable':
+          return TOKEN_UNAVAILABLE;
+        case 'too-young':
+          return withHint(
+            judged.outcome,
+            'the token is younger than 20 minutes: is a clock wrong?',
+          );
+        case 'renewed':
+      }
     }
-    const first = await this.authorize(this.token, headers, deadlineAt);
-    if (first !== undefined) return first;
-    const judged = await this.attempt(message, headers, request.body, deadlineAt);
-    if (!judged.renewToken) return judged.outcome;
-
-    const refused = String(headers['authorization']);
-    const leftMs = deadlineAt - performance.now();
-    const renewal = await this.token.renew(refused, leftMs, this.givenUp.signal);
-    if (renewal === 'unavailable') return TOKEN_UNAVAILABLE;
-    if (renewal === 'too-young') {
-      return withHint(judged.outcome, 'the token is younger than 20 minutes: is a clock wrong?');
-    }
-    const second = await this.authorize(this.token, headers, deadlineAt);
-    if (second !== undefined) return second;
-    return (await this.attempt(message, headers, request.body, deadlineAt)).outcome;
   }
 
   giveUp(): void {
@@ -196,33 +204,7 @@ class ApnsClient {
     await this.pool.close();
   }
 
-  /** Sets `authorization`, or says why it cannot. */
-  private async authorize(
-    token: ProviderToken,
-    headers: Record<string, string | number>,
-    deadlineAt: number,
-  ): Promise<Outcome | undefined> {
-    let authorization = token.ready();
-    if (authorization === undefined) {
-      const bearer = await token.get(deadlineAt - performance.now(), this.givenUp.signal);
-      if ('outcome' in bearer) return bearer.outcome;
-      authorization = bearer.authorization;
-    }
-    headers['authorization'] = authorization;
-    return undefined;
-  }
-
-  private async attempt(
-    message: Message,
-    headers: Record<string, string | number>,
-    body: Buffer,
-    deadlineAt: number,
-  ): Promise<Judged> {
-    const leftMs = deadlineAt - performance.now();
-    if (leftMs <= 0) {
-      return { outcome: outOfTime('apns-token-unavailable', 'The APNs token came too late') };
-    }
-    const exchange = await this.pool.request(headers, body, leftMs);
+  private judge(exchange: Exchange, message: Message): Judged {
     if (exchange.kind !== 'answered') {
       const outcome = accepted(exchange, message) ?? unansweredOutcome(exchange);
       return this.confirmed({ outcome }, message);

@@ -3,6 +3,7 @@ import { ClientCache } from '../client-cache.js';
 import { checkResult } from '../credential-check.js';
 import { DistinctWatch } from '../distinct-watch.js';
 import { outOfTime, tooLarge, unansweredOutcome } from '../exchange-outcome.js';
+import { SharedHeaders } from '../http2/headers.js';
 import type { SessionPool } from '../http2/session-pool.js';
 import type { CheckResult, FcmCredential, Message, Provider, ProviderOptions } from '../port.js';
 import type { Transport, VendorLimits } from '../transport.js';
@@ -84,7 +85,7 @@ export class FcmProvider implements Provider<FcmCredential> {
 /** One service account: its connections, its access token, and the headers that never change. */
 class FcmClient {
   private readonly quota = new DistinctWatch();
-  private headers: Readonly<Record<string, string>>;
+  private readonly headers: SharedHeaders;
   private readonly givenUp = new AbortController();
   private dryRun: DryRun | undefined;
 
@@ -95,13 +96,13 @@ class FcmClient {
     private readonly tokens: AccessTokens,
     private readonly clock: Clock,
   ) {
-    this.headers = {
+    this.headers = new SharedHeaders({
       ':method': 'POST',
       ':path': `/v1/projects/${encodeURIComponent(projectId)}/messages:send`,
       ':scheme': 'https',
       ':authority': new URL(options.fcmOrigin).host,
       'content-type': 'application/json',
-    };
+    });
   }
 
   /** @param deadlineAt monotonic milliseconds. */
@@ -115,7 +116,7 @@ class FcmClient {
       }
       const leftMs = deadlineAt - performance.now();
       if (leftMs <= 0) return outOfTime('token-endpoint-slow', 'The access token came too late');
-      const exchange = await this.pool.request(this.headersWith(authorization), body, leftMs);
+      const exchange = await this.pool.request(this.headers.with(authorization), body, leftMs);
       if (exchange.kind !== 'answered') return unansweredOutcome(exchange);
       const judged = fcmOutcome(exchange, token, this.clock.now());
       if (judged.renewToken) this.tokens.drop(authorization);
@@ -157,13 +158,6 @@ class FcmClient {
       return { access_token: token, expires_in: 60 };
     };
     return new DryRun(fcmOrigin, ca, this.projectId, { getAccessToken }, signal);
-  }
-
-  /** The same object as long as the access token is the same. */
-  private headersWith(authorization: string): Readonly<Record<string, string>> {
-    if (this.headers['authorization'] !== authorization)
-      this.headers = Object.freeze({ ...this.headers, authorization });
-    return this.headers;
   }
 
   /** A quota that three devices hit at once is the project's. */

@@ -1,4 +1,5 @@
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import type { IncomingHttpHeaders } from 'node:http2';
+import type { HeaderList } from './headers.js';
 
 /** The connection behind an answer, as far as anybody but the transport may care. */
 export interface Connection {
@@ -59,7 +60,7 @@ export interface CertificateRefused {
 
 /** One request on its way: waiting for a slot, then on a stream. Internal to the transport. */
 export interface Flight {
-  readonly headers: OutgoingHttpHeaders;
+  readonly headers: HeaderList;
   readonly body: Buffer;
   /** Monotonic milliseconds. */
   readonly deadlineAt: number;

@@ -3,24 +3,22 @@ import { invalidHeader, pathSegment } from './headers.js';
 
 describe('invalidHeader', () => {
   it.each(['a', 'a b', 'a\tb', '!~', 'bearer x.y-z_='])('lets %j pass', (value) => {
-    expect(invalidHeader({ ':path': '/', 'apns-collapse-id': value, 'apns-priority': 10 })).toBe(
-      undefined,
-    );
+    expect(invalidHeader([':path', '/', 'apns-collapse-id', value])).toBe(undefined);
   });
 
   it.each(['', ' a', 'a ', '\t', 'a\nb', 'a\r\nb: c', 'a\u0000', 'ключ', 'é', '\u007f', '\ud800'])(
     'names the header whose value is %j',
     (value) => {
-      expect(invalidHeader({ ':path': '/', 'apns-collapse-id': value })).toBe('apns-collapse-id');
+      expect(invalidHeader([':path', '/', 'apns-collapse-id', value])).toBe('apns-collapse-id');
     },
   );
 
   it.each(['Apns-Id', 'a b', '', 'a:b', 'é'])('refuses the name %j', (name) => {
-    expect(invalidHeader({ [name]: 'x' })).toBe(name);
+    expect(invalidHeader([name, 'x'])).toBe(name);
   });
 
-  it('refuses lists', () => {
-    expect(invalidHeader({ 'apns-id': ['a', 'b'] })).toBe('apns-id');
+  it('refuses a name without a value', () => {
+    expect(invalidHeader([':path', '/', 'apns-id'])).toBe('apns-id');
   });
 });
 

@@ -35,6 +35,8 @@ function newPool(options: Partial<PoolOptions> = {}): SessionPool {
   return pools.open(server, options);
 }
 
+const POST = [':method', 'POST', ':path', '/', ':scheme', 'https', ':authority', 'localhost'];
+
 /** Answers nothing now; `release` answers everything that is held. */
 function holder(): { script: Script; release: () => void; held: ServerHttp2Stream[] } {
   const held: ServerHttp2Stream[] = [];
@@ -68,7 +70,7 @@ describe('a request', () => {
   it('with a header that HTTP does not allow opens no connection', async () => {
     const pool = newPool();
     const exchange = await pool.request(
-      { ':method': 'POST', ':path': '/', 'apns-collapse-id': 'a\r\nb: c' },
+      [':method', 'POST', ':path', '/', 'apns-collapse-id', 'a\r\nb: c'],
       Buffer.alloc(0),
     );
     expect(exchange).toEqual({ kind: 'unsendable', header: 'apns-collapse-id' });
@@ -93,21 +95,38 @@ describe('a request', () => {
     server.script = ok;
     const pool = newPool();
     const body = Buffer.from('{}');
-    const good = { ':method': 'POST', ':path': '/', authorization: 'Bearer a' };
-    const open = { ...good };
+    const list = (authorization: string) => [...POST, 'authorization', authorization];
+    const unsendable = { kind: 'unsendable', header: 'authorization' };
+    const open = list('Bearer a');
     expect(await pool.request(open, body)).toMatchObject({ status: 200 });
-    open.authorization = 'a\r\nb: c';
-    expect(await pool.request(open, body)).toEqual({ kind: 'unsendable', header: 'authorization' });
-    const frozen = Object.freeze(good);
+    open[open.length - 1] = 'a\r\nb: c';
+    expect(await pool.request(open, body)).toEqual(unsendable);
+    const frozen = Object.freeze(list('Bearer a'));
     expect(await pool.request(frozen, body)).toMatchObject({ status: 200 });
     expect(await pool.request(frozen, body)).toMatchObject({ status: 200 });
-    const bad = Object.freeze({ ...good, authorization: 'a\r\nb: c' });
-    for (const headers of [bad, bad])
-      expect(await pool.request(headers, body)).toEqual({
-        kind: 'unsendable',
-        header: 'authorization',
+    const bad = Object.freeze(list('a\r\nb: c'));
+    for (const headers of [bad, bad]) expect(await pool.request(headers, body)).toEqual(unsendable);
+    expect(await pool.request(frozen, body)).toMatchObject({ status: 200 });
+  });
+
+  it('has the headers that are its own checked and sent after those that it shares', async () => {
+    const seen: unknown[] = [];
+    server.script = (request) => {
+      seen.push(request.headers['apns-id']);
+      ok(request);
+    };
+    const pool = newPool();
+    const body = Buffer.from('{}');
+    const shared = Object.freeze([...POST]);
+    for (const id of ['1', '2'])
+      expect(await pool.request(shared, body, 1_000, ['apns-id', id])).toMatchObject({
+        status: 200,
       });
-    expect(await pool.request(frozen, body)).toMatchObject({ status: 200 });
+    expect(seen).toEqual(['1', '2']);
+    expect(await pool.request(shared, body, 1_000, ['apns-id', 'a\nb'])).toEqual({
+      kind: 'unsendable',
+      header: 'apns-id',
+    });
   });
 
   it('with a body over the cap is answered by its status and cancelled', async () => {
@@ -542,7 +561,7 @@ describe('a dead peer', () => {
     const begun = performance.now();
     // More than the socket buffers take: not even the RST_STREAM gets out.
     const big = Buffer.alloc(200_000, 'x');
-    const headers = { ':method': 'POST', ':path': '/', ':scheme': 'https', ':authority': 'x' };
+    const headers = [...POST];
     const all = Array.from({ length: 50 }, () => pool.request(headers, big, 200));
     for (const exchange of await Promise.all(all)) {
       // Three deadlines end the session, and with it those whose own would have come a tick later.

@@ -1,10 +1,10 @@
-import type { OutgoingHttpHeaders } from 'node:http2';
 import type { Random } from '@app/domain';
 import { ConnectBackoff } from './connect-backoff.js';
 import type { Exchange, Flight, NotSentReason } from './exchange.js';
 import { FlightLimit } from './flight-limit.js';
 import type { Waiter } from './flight-limit.js';
 import { invalidHeader } from './headers.js';
+import type { HeaderList } from './headers.js';
 import { notSent } from './not-sent.js';
 import type { PoolOptions } from './pool-options.js';
 import type { SessionOwner } from './session.js';
@@ -28,7 +28,7 @@ export class SessionPool implements Ticking, Waiter {
   private readonly backoff: ConnectBackoff;
   private inFlight = 0;
   /** Frozen headers that were checked last: who sends the same ones again sends what was checked. */
-  private sendable: OutgoingHttpHeaders | undefined;
+  private sendable: HeaderList | undefined;
   private closing: Promise<void> | undefined;
   private onEmpty: (() => void) | undefined;
   private readonly owner: SessionOwner = {
@@ -52,25 +52,26 @@ export class SessionPool implements Ticking, Waiter {
    * Sends one POST and resolves when its stream has closed, or when it is sure that none will open.
    * It never rejects.
    *
-   * @param headers all of them, pseudo-headers included; checked by RFC 9110 before use; frozen ones that
-   *   are sent again and again once only.
+   * @param headers pseudo-headers included; checked by RFC 9110 before use; a frozen list that is sent again
+   *   and again once only.
    * @param deadlineMs milliseconds from now, waiting for a slot included.
+   * @param more headers of this request alone, after those.
    */
   request(
-    headers: OutgoingHttpHeaders,
+    headers: HeaderList,
     body: Buffer,
     deadlineMs: number = this.options.requestTimeoutMs,
+    more: HeaderList = [],
   ): Promise<Exchange> {
     if (this.closing !== undefined) return Promise.resolve(this.notSent('closing'));
-    if (headers !== this.sendable) {
-      const header = invalidHeader(headers);
-      if (header !== undefined) return Promise.resolve({ kind: 'unsendable', header });
-      if (Object.isFrozen(headers)) this.sendable = headers;
-    }
+    const isChecked = headers === this.sendable;
+    const header = (isChecked ? undefined : invalidHeader(headers)) ?? invalidHeader(more);
+    if (header !== undefined) return Promise.resolve({ kind: 'unsendable', header });
+    if (!isChecked && Object.isFrozen(headers)) this.sendable = headers;
     return new Promise((resolve) => {
       const now = performance.now();
       this.place({
-        headers,
+        headers: more.length === 0 ? headers : [...headers, ...more],
         body,
         deadlineAt: now + deadlineMs,
         waitUntil: now + Math.min(this.options.slotWaitMs, deadlineMs),

@@ -3,6 +3,7 @@ import type { ClientHttp2Session, ClientHttp2Stream, Settings } from 'node:http2
 import type { TLSSocket } from 'node:tls';
 import type { Connection, Exchange, Flight } from './exchange.js';
 import { Heartbeat } from './heartbeat.js';
+import { openStream } from './open-stream.js';
 import { resetName } from './reset-codes.js';
 import type { SessionOptions } from './session-options.js';
 import { StreamRequest } from './stream-request.js';
@@ -125,7 +126,7 @@ export class Session implements Connection {
   open(flight: Flight): void {
     let stream: ClientHttp2Stream;
     try {
-      stream = this.http2.request(flight.headers, { endStream: false });
+      stream = openStream(this.http2, flight.headers);
     } catch (error) {
       this.onRequestThrew(flight, error as NodeJS.ErrnoException);
       return;

@@ -27,12 +27,24 @@ export class StreamRequest {
   constructor(
     readonly flight: Flight,
     private readonly stream: ClientHttp2Stream,
-    maxBodyLength: number,
+    private readonly maxBodyLength: number,
     onClose: (request: StreamRequest) => void,
   ) {
-    stream.on('response', (headers) => {
+    stream.on('response', (headers, flags) => {
       this.head = headers;
+      if ((flags & constants.NGHTTP2_FLAG_END_STREAM) === 0) this.readBody();
+      else this.onEnd();
     });
+    // The close that follows every error is what counts.
+    stream.on('error', ignore);
+    // A stream closes once: `once` would only wrap the listener.
+    stream.on('close', () => onClose(this));
+    stream.end(flight.body);
+  }
+
+  /** Not before the head is here: an answer without a body, as APNs accepts with, needs none of this. */
+  private readBody(): void {
+    const { stream, maxBodyLength } = this;
     stream.on('data', (chunk: Buffer) => {
       this.length += chunk.length;
       if (this.length <= maxBodyLength) {
@@ -45,17 +57,16 @@ export class StreamRequest {
         stream.close(constants.NGHTTP2_CANCEL);
       }
     });
-    stream.on('end', () => {
-      // A reset also ends the readable side, but with its code set; so does a connection that is
-      // gone, but with the stream destroyed.
-      const isWhole = stream.rstCode === constants.NGHTTP2_NO_ERROR && !stream.destroyed;
-      if (isWhole && !this.isCancelled) this.whole = true;
-    });
-    // The close that follows every error is what counts.
-    stream.on('error', () => {});
-    // A stream closes once: `once` would only wrap the listener.
-    stream.on('close', () => onClose(this));
-    stream.end(flight.body);
+    // In front of Node's own listener, which destroys the stream when it has closed already.
+    stream.prependListener('end', () => this.onEnd());
+  }
+
+  private onEnd(): void {
+    // A reset also ends the readable side, but with its code set; so does a connection that is
+    // gone, but with the stream destroyed.
+    const { rstCode, destroyed } = this.stream;
+    if (rstCode === constants.NGHTTP2_NO_ERROR && !destroyed && !this.isCancelled)
+      this.whole = true;
   }
 
   /** The whole answer; undefined while it is not here, and when it never came. */
@@ -119,3 +130,5 @@ export class StreamRequest {
 
 /** Node makes a number of it, which its type does not say. */
 const statusOf = (head: IncomingHttpHeaders): number => head[':status'] as unknown as number;
+
+function ignore(): void {}
