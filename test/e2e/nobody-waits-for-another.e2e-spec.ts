@@ -66,7 +66,8 @@ describe.each(BACKENDS)('on %s, behind another account with 5,000 pushes', (back
   ])(
     '%s, a single push takes little longer than alone',
     async (_how, size) => {
-      // Each takes 20 ms with the provider, so that the backlog outlasts the singles.
+      // Each takes 100 ms with the provider: the backlog outlasts the singles, and leaves the machine time. What is
+      // measured is how long a single waits for others, not how busy two cores are.
       const run = (gateway = await startTestGateway({
         backend,
         env: { WORKER_CONCURRENCY: '20' },
@@ -75,7 +76,7 @@ describe.each(BACKENDS)('on %s, behind another account with 5,000 pushes', (back
       const other = await neighbour(run);
       await singles(run, other, 'warm');
       const alone = median(await singles(run, other, 'alone'));
-      const names = tokens(BACKLOG, 'slow.20');
+      const names = tokens(BACKLOG, 'slow.100');
       for (let from = 0; from < BACKLOG; from += size)
         await run.send(names.slice(from, from + size));
       const begun = await sent(run);
@@ -84,7 +85,7 @@ describe.each(BACKENDS)('on %s, behind another account with 5,000 pushes', (back
       // The other account went on all the time, and is not done.
       expect(now).toBeGreaterThan(begun);
       expect(now).toBeLessThan(BACKLOG);
-      // A quiet machine gives 3; two busy cores blur some tens of milliseconds.
+      // Tens of milliseconds are what other work on the machine may add.
       expect(behind).toBeLessThanOrEqual(3 * alone + 50);
     },
     120_000,

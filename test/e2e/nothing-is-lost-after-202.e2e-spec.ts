@@ -118,7 +118,7 @@ describe.each(BACKENDS)('on %s, after 202 nothing is lost', (backend) => {
   it('when the database goes away in mid-run: nothing new is taken, what was sent is committed once', async () => {
     const link = new DatabaseLink();
     const run = await begin(backend, { through: (url) => link.through(url) });
-    const sent = tokens(2_000, 'slow.20');
+    const sent = tokens(2_000, 'slow.100');
     const operationId = await run.send(sent);
     await run.until('a part is sent', async () => (await processed(run)) > 100);
     await link.cut();
