@@ -53,4 +53,26 @@ describe.each(BACKENDS)('on %s, beside small sends that never end', (backend) =>
       await stream;
     }
   }, 120_000);
+
+  it('small ones are sent, and soon, beside bulk that waits with a slow provider', async () => {
+    const run = (gateway = await startTestGateway({
+      backend,
+      env: {
+        ...{ WORKER_CONCURRENCY: '20', CREDENTIAL_WINDOW: '140' },
+        ...{ REQUEST_TIMEOUT_MS: '8000', LEASE_MS: '20000' },
+      },
+    }));
+    await run.storeCredentials();
+    const one = async (sql: string) => (await run.query(sql))[0].n as number;
+    const sent = (which: string) =>
+      one(`SELECT coalesce(sum(sent), 0)::int AS n FROM operations WHERE total ${which}`);
+    const inHand = `SELECT count(*)::int AS n FROM push_notifications WHERE lease_until > now()`;
+    // Twenty in hand at once, two and a half seconds long: between their ends nothing is taken, whatever waits.
+    await run.send([], { to: onFcm(tokens(110, 'slow.2500')) });
+    await run.until('bulk is in all hands', async () => (await one(inHand)) >= 20);
+    for (const n of [1, 2]) await run.send([], { to: onFcm(tokens(20, 'slow.2500', n * 1_000)) });
+    await run.until('three times all hands', async () => (await sent('> 0')) >= 60, 60_000);
+    // All that waited when the hands of bulk came free, and not after what bulk has besides.
+    expect(await sent('= 20')).toBeGreaterThanOrEqual(30);
+  }, 120_000);
 });
