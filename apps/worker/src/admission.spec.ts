@@ -121,6 +121,17 @@ describe('Admission', () => {
     expect(admission.shares).toEqual(shares);
   });
 
+  it.each([
+    ['while few are busy', 20, 1, true],
+    ['not where they could fill more than half of the slots', 20, 2, false],
+    ['nor with no slots to spare', 4, 0, false],
+  ])('lets sparse pushes go before the line %s', async (_, slots, busy, may) => {
+    const { admission } = make({ crew: crewOf(slots, busy, busy) });
+    expect(admission.sparsePass).toEqual({ FCM: false, APN: false });
+    await admission.start();
+    expect(admission.sparsePass.FCM).toBe(may);
+  });
+
   it('sends one push of a credential whose pause is over, and leaves it when another worker did', async () => {
     const probe: Probe = { id: 'p', provider: 'FCM', lane: 'small' };
     const { admission, calls } = make({ due: ['c'], probe });

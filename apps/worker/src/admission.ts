@@ -1,6 +1,7 @@
-import { FAILURES, type Uuid } from '@app/domain';
+import { FAILURES, type ProviderKind, type Uuid } from '@app/domain';
 import {
   MAX_WINDOW,
+  SPARSE_BURST,
   WHOLE,
   type BusyCredentials,
   type Shares,
@@ -34,6 +35,13 @@ export interface AdmissionOptions {
 const shareAmong = ({ active, busy }: BusyCredentials, slots: number): number =>
   active > 1 ? Math.max(Math.floor(slots / Math.max(busy, 2)), 1) : MAX_WINDOW;
 
+/**
+ * Whether what a credential sends after a while may go to the front of the line: the line was made when nobody else had
+ * work, and may be a whole window long. The front never fills more than half of the slots, so that the line moves on.
+ */
+const mayPass = ({ busy }: BusyCredentials, slots: number): boolean =>
+  (busy + 1) * SPARSE_BURST <= slots / 2;
+
 /** After a probe that could not tell. */
 const UNCLEAR_WAIT_MS = 5_000;
 /** After one that the queue did not take. */
@@ -49,6 +57,8 @@ const WARN_EVERY_MS = 60_000;
 export class Admission {
   /** Most that one credential may have outstanding, whatever its window. */
   shares: Shares = WHOLE;
+  /** By provider, whether sparse pushes go before the others in the queue. */
+  sparsePass: Readonly<Record<ProviderKind, boolean>> = { FCM: false, APN: false };
   /** Pushes of one provider that all workers can have in hand at once. */
   slots: number;
   private timer: NodeJS.Timeout | undefined;
@@ -132,6 +142,7 @@ export class Admission {
     const crew = await this.admissions.seen(workerId, slots);
     const { FCM, APN } = crew.credentials;
     this.shares = { FCM: shareAmong(FCM, crew.slots), APN: shareAmong(APN, crew.slots) };
+    this.sparsePass = { FCM: mayPass(FCM, crew.slots), APN: mayPass(APN, crew.slots) };
     await this.admissions.countWaiting(this.shares);
     if (this.looks++ % GROW_EVERY === 0) await this.admissions.grow(startWindow);
     for (const credentialId of await this.admissions.due()) await this.probe(credentialId);

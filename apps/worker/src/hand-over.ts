@@ -15,6 +15,8 @@ export interface PushToQueue {
   provider: ProviderKind;
   lane: DispatchLane;
   delayMs: number;
+  /** Before all others of its lane. */
+  first?: boolean;
 }
 
 /**
@@ -28,10 +30,10 @@ export async function handOver(
   timeoutMs: number,
 ): Promise<void> {
   const queues = new Map<QueueName, DeliveryToEnqueue[]>();
-  for (const { id, provider, lane, delayMs } of pushes) {
+  for (const { provider, ...delivery } of pushes) {
     const queue = QUEUE_OF[provider];
     const deliveries = queues.get(queue) ?? [];
-    deliveries.push({ id, lane, delayMs });
+    deliveries.push(delivery);
     queues.set(queue, deliveries);
   }
   await Promise.all(

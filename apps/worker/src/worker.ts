@@ -97,7 +97,14 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     ...config.dispatch,
     shares: () => admission.shares,
     usable: () => connection.usable(config.dispatch.timeoutMs),
-    handOver: (chunk) => enqueue(chunk.deliveries.map((push) => ({ ...push, lane: chunk.lane }))),
+    handOver: ({ lane, deliveries }) =>
+      enqueue(
+        deliveries.map(({ sparse, ...push }) => ({
+          ...push,
+          lane,
+          first: sparse && lane === 'small' && admission.sparsePass[push.provider],
+        })),
+      ),
     onHandedOver: metrics.onHandedOver,
     logger,
   });

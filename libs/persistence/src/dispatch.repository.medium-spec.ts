@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { newId, type Uuid } from '@app/domain';
 import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import { WHOLE, type Shares } from './credential-windows.js';
-import type { Dispatch } from './dispatch.repository.js';
+import { SPARSE_BURST, type Dispatch } from './dispatch.repository.js';
 import { settlementOf, type Tenant } from './testing.js';
 
 let store: TestStore;
@@ -93,6 +93,23 @@ describe('takeTurns', () => {
     await deliver(first.taken);
     expect((await take('small', 500)).ids).toHaveLength(30);
     expect(await store.outstanding(tenant.fcm)).toBe(30);
+  });
+
+  it('calls the first few of a credential sparse that had nothing outstanding, and none of one that has', async () => {
+    await store.accept(tenant, 6);
+    const { taken } = await take('small', 500);
+    const few = Array.from({ length: 6 }, (_, at) => at < SPARSE_BURST);
+    expect(taken.map(({ sparse }) => sparse)).toEqual(few);
+    const other = await store.tenant();
+    await store.accept(tenant, 1);
+    await store.accept(other, 1);
+    const [theirs] = await idsOf(await store.accept(other, 1));
+    const both = (await take('small', 500)).taken;
+    expect(both.map(({ sparse }) => sparse).sort()).toEqual([false, true, true]);
+    expect(both.find(({ id }) => id === theirs)?.sparse).toBe(true);
+    await deliver([...taken, ...both]);
+    await store.accept(tenant, 1);
+    expect((await take('small', 500)).taken).toMatchObject([{ sparse: true }]);
   });
 
   it('lets a full window of one credential hold up no other of the account', async () => {
@@ -227,7 +244,7 @@ describe('sweep', () => {
       (await store.sweeps.pass((pass) => pass.lostPushes(lostAfterMs, 100)))?.map(({ id }) => id);
     expect(await lost(60_000)).toEqual([]);
     await store.claim(ids.slice(0, 2));
-    await deliver([{ id: ids[2]!, provider: 'FCM', delayMs: 0 }]);
+    await deliver([{ id: ids[2]!, provider: 'FCM', delayMs: 0, sparse: false }]);
     expect(await lost(-1_000)).toEqual(ids.slice(3));
   });
 

@@ -23,7 +23,12 @@ export interface Dispatch {
   provider: ProviderKind;
   /** Milliseconds until the push is due, 0 = now. */
   delayMs: number;
+  /** Among the first of a credential that had nothing outstanding: there is no more of it in the queue. */
+  sparse: boolean;
 }
+
+/** Most pushes of a turn that are sparse, by credential. */
+export const SPARSE_BURST = 4;
 
 export interface Turns {
   /** The accounts whose turn it was, the one that had waited longest first. */
@@ -86,7 +91,7 @@ WHERE t.lane = $1 ORDER BY t.last_turn_at LIMIT ${MAX_ACCOUNTS} FOR UPDATE OF t 
 const ROOMS: Statement = {
   name: 'rooms',
   text: `
-SELECT credential_id, greatest(${roomOf('$2', '$3')}, 0) AS room
+SELECT credential_id, greatest(${roomOf('$2', '$3')}, 0) AS room, w.outstanding <= 0 AS is_idle
 FROM ${WINDOWS}
 WHERE credential_id = ANY($1::uuid[]) AND paused_until IS NULL ORDER BY credential_id`,
 };
@@ -240,7 +245,8 @@ async function takePushes(
   const budget = new Map(turns.map((turn) => [turn, Math.ceil(limit / turns.length)]));
   for (const { turn, credentialId } of pairs) {
     const left = budget.get(turn) ?? 0;
-    const take = Math.min(rooms.get(credentialId) ?? 0, left);
+    const { room, is_idle: isIdle } = rooms.get(credentialId) ?? NO_ROOM;
+    const take = Math.min(room, left);
     if (take <= 0) continue;
     const parts = await client.query<PartRow>({
       ...LOCK_NEXT_PARTS,
@@ -256,7 +262,7 @@ async function takePushes(
       ],
     });
     const before = deliveries.length;
-    taken.advances.push(...cut(read.rows, take, deliveries));
+    taken.advances.push(...cut(read.rows, take, isIdle ? SPARSE_BURST : 0, deliveries));
     const count = deliveries.length - before;
     taken.counts.set(credentialId, count);
     budget.set(turn, left - count);
@@ -273,24 +279,39 @@ interface PartAdvance {
   pending: boolean;
 }
 
+interface RoomRow {
+  credential_id: Uuid;
+  room: number;
+  /** Nothing of it is outstanding. */
+  is_idle: boolean;
+}
+
+const NO_ROOM: Pick<RoomRow, 'room' | 'is_idle'> = { room: 0, is_idle: false };
+
 async function roomsOf(
   client: PoolClient,
   credentialIds: readonly Uuid[],
   shares: Shares,
-): Promise<ReadonlyMap<Uuid, number>> {
-  const { rows } = await client.query<{ credential_id: Uuid; room: number }>({
+): Promise<ReadonlyMap<Uuid, RoomRow>> {
+  const { rows } = await client.query<RoomRow>({
     ...ROOMS,
     values: [credentialIds, shares.FCM, shares.APN],
   });
-  return new Map(rows.map((row) => [row.credential_id, row.room]));
+  return new Map(rows.map((row) => [row.credential_id, row]));
 }
 
 /**
- * Takes the first `take` rows; one row more than that tells that the last part goes on. Rows come
- * part by part, a part without pushes as one row without id.
+ * Takes the first `take` rows, the first `sparse` of them as such; one row more than that tells that the last part goes
+ * on. Rows come part by part, a part without pushes as one row without id.
  */
-function cut(rows: readonly PushRow[], take: number, into: Dispatch[]): PartAdvance[] {
+function cut(
+  rows: readonly PushRow[],
+  take: number,
+  sparse: number,
+  into: Dispatch[],
+): PartAdvance[] {
   const advances: PartAdvance[] = [];
+  const before = into.length;
   for (const [at, row] of rows.entries()) {
     let part = advances.at(-1);
     if (part?.operationId !== row.operation_id || part.provider !== row.provider) {
@@ -305,7 +326,12 @@ function cut(rows: readonly PushRow[], take: number, into: Dispatch[]): PartAdva
     if (at >= take) {
       part.pending = true;
     } else if (row.id !== null) {
-      into.push({ id: row.id, provider: row.provider, delayMs: row.delay_ms ?? 0 });
+      into.push({
+        id: row.id,
+        provider: row.provider,
+        delayMs: row.delay_ms ?? 0,
+        sparse: into.length - before < sparse,
+      });
       part.through = row.id;
     }
   }

@@ -33,6 +33,7 @@ export { DeviceRepository } from './device.repository.js';
 export { DispatchListener, DispatchSignal } from './dispatch-signal.js';
 export {
   DispatchRepository,
+  SPARSE_BURST,
   type Dispatch,
   type DispatchChunk,
   type DispatchLane,

@@ -14,6 +14,7 @@ export function jobOptions({
   id,
   lane,
   delayMs,
+  first,
 }: Omit<DeliveryToEnqueue, 'id'> & { id?: string }): JobsOptions {
   const priority = LANE_PRIORITY[lane];
   return {
@@ -22,6 +23,7 @@ export function jobOptions({
     removeOnComplete: true,
     removeOnFail: true,
     delay: Math.max(0, Math.ceil(delayMs)),
+    ...(first === true ? { lifo: true } : {}),
     ...(priority === undefined ? {} : { priority }),
   };
 }

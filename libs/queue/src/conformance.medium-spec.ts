@@ -510,6 +510,23 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     expect(await seen.until(10)).toEqual([...idsOf(small), ...idsOf(bulk)]);
   });
 
+  it('takes those that come first before all others of their lane, each in a job of its own', async () => {
+    const [bulk, small, first] = [jobs(2, { lane: 'bulk' }), jobs(5), jobs(2, { first: true })];
+    await add(bulk);
+    await add(small);
+    await new DeliveryProducer(connection, systemClock, 100).enqueue(
+      DELIVER_FCM,
+      [...first, ...jobs(1)],
+      TIMEOUT_MS,
+    );
+    const seen = new Seen();
+    consume(seen.processor(), { concurrency: 1 });
+    const ids = await seen.until(10);
+    expect(new Set(ids.slice(0, 2))).toEqual(new Set(idsOf(first)));
+    expect(ids.slice(2, 7)).toEqual(idsOf(small));
+    expect(ids.slice(8)).toEqual(idsOf(bulk));
+  });
+
   describe('with small jobs before bulk ones all the time', () => {
     const move = (pushes = 3, by = producer) => by.moveBulk(DELIVER_FCM, pushes, TIMEOUT_MS);
 

@@ -48,4 +48,6 @@ export interface DeliveryToEnqueue {
   lane: Lane;
   /** Milliseconds until the job may start; 0 = at once. */
   delayMs: number;
+  /** To the front of its lane. */
+  first?: boolean;
 }

@@ -165,7 +165,8 @@ export class DeliveryProducer {
     const open = new Map<Lane, { more: string[] }>();
     for (const delivery of deliveries) {
       const { id, lane, delayMs } = delivery;
-      if (delayMs > 0) {
+      // In a job of several it would wait for their slots, or they would go before others with it.
+      if (delayMs > 0 || delivery.first === true) {
         jobs.push(this.ownJob(delivery));
         continue;
       }
