@@ -53,6 +53,23 @@ describe('statistics', () => {
     expect(mediansOf(rounds)).toEqual({ n: 3, inside: { m: 30 }, name: 'round 3' });
     expect(() => mediansOf([])).toThrow('no round');
   });
+
+  it('take the worst round of what went wrong and of memory', () => {
+    const rounds = [0, 5, 0].map((n) => ({
+      failed: n,
+      duplicates: n,
+      notAccepted: n,
+      peakMb: { api: n + 200 },
+      pushes: n,
+    }));
+    expect(mediansOf(rounds)).toEqual({
+      failed: 5,
+      duplicates: 5,
+      notAccepted: 5,
+      peakMb: { api: 205 },
+      pushes: 0,
+    });
+  });
 });
 
 describe('docs/performance.md', () => {
