@@ -71,6 +71,8 @@ export async function parseServer({ dir: parent, log }, installations) {
     };
     // APNs begins with one stream: without this its first batch would be refused.
     await push(call, { ...pushed, where: { deviceToken: 'sim.ok.installation-0' } }, 1);
+    // As warm as Fanfare is when its clock runs.
+    await push(call, pushed, installations);
     await control(controlOrigin, 'DELETE', '/ledger');
     const before = {
       server: cpuMs(server.pid),

@@ -16,8 +16,11 @@ export function percentile(values, share) {
   return sorted[at] ?? NaN;
 }
 
+/** Of these the worst round counts: a median would hide what went wrong once. */
+const WORST = new Set(['failed', 'duplicates', 'notAccepted', 'peakMb']);
+
 /**
- * The median of each figure over several rounds. Figures that are no numbers are those of the last round.
+ * The median of each figure over several rounds, of what went wrong and of memory the maximum. Figures that are no numbers are those of the last round.
  * @template {object} T
  * @param {readonly T[]} rounds
  * @returns {T}
@@ -28,14 +31,22 @@ export function mediansOf(rounds) {
   );
 }
 
-/** @param {readonly Record<string, unknown>[]} rounds @returns {Record<string, unknown>} */
-function mediansOfRecords(rounds) {
+/**
+ * @param {readonly Record<string, unknown>[]} rounds
+ * @param {boolean} [worst] all of it is one of `WORST`
+ * @returns {Record<string, unknown>}
+ */
+function mediansOfRecords(rounds, worst = false) {
   const last = rounds.at(-1);
   if (last === undefined) throw new Error('There is no round.');
   return mapValues(last, (value, name) => {
     const all = rounds.map((round) => round[name]);
-    if (typeof value === 'number') return rounded(median(/** @type {number[]} */ (all)));
-    if (isRecord(value)) return mediansOfRecords(all.filter(isRecord));
+    const isWorst = worst || WORST.has(name);
+    if (typeof value === 'number') {
+      const values = /** @type {number[]} */ (all);
+      return rounded(isWorst ? Math.max(...values) : median(values));
+    }
+    if (isRecord(value)) return mediansOfRecords(all.filter(isRecord), isWorst);
     return value;
   });
 }

@@ -127,11 +127,16 @@ export interface ParseServerAssignment {
   apns: Record<string, unknown>;
 }
 
+export interface AcceptRun {
+  /** Of a request. */
+  recipients: number;
+  ms: Spread;
+}
+
 export interface AcceptFigures {
-  /** Recipients of the larger request. */
-  many: number;
-  idle: { one: Spread; many: Spread };
-  loaded: { one: Spread; many: Spread };
+  idle: AcceptRun[];
+  /** While workers deliver a backlog. */
+  loaded: AcceptRun[];
   /** Of the api. */
   peakMb: number;
 }

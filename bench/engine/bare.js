@@ -16,40 +16,47 @@ const SESSIONS = { FCM: 4, APN: 2 };
 export async function bare(options) {
   const { provider, ca, origin } = options;
   const request = provider === 'FCM' ? await fcmRequest(options) : apnsRequest(options);
-  const sessions = Array.from({ length: SESSIONS[provider] }, () => connect(origin, { ca }));
-  /** @param {import('node:http2').ClientHttp2Session} session @param {string} token */
-  const sendOn = (session, token) => {
+  const lines = Array.from({ length: SESSIONS[provider] }, () => ({
+    session: connect(origin, { ca }),
+    streams: 0,
+  }));
+  /** @param {typeof lines[number]} line @param {string} token */
+  const sendOn = (line, token) => {
     const { headers, body } = request(token);
     return new Promise((resolve, reject) => {
-      const stream = session.request(headers, { endStream: false });
+      line.streams += 1;
+      const stream = line.session.request(headers, { endStream: false });
       let status = 0;
       let text = '';
       stream.on('response', (answer) => (status = Number(answer[':status'])));
       stream.on('data', (chunk) => (text += chunk));
       stream.on('error', reject);
       // FCM says in the body of its 200 that it took the message, APNs has none there.
-      stream.on('close', () => resolve(status === 200 && (provider === 'APN' || text !== '')));
+      stream.on('close', () => {
+        line.streams -= 1;
+        resolve(status === 200 && (provider === 'APN' || text !== ''));
+      });
       stream.end(body);
     });
   };
   // APNs allows one stream until the first authenticated answer.
   await Promise.all(
-    sessions.map(async (session) => {
-      await new Promise((resolve) => session.once('remoteSettings', resolve));
-      await sendOn(session, 'sim.ok.first');
+    lines.map(async (line) => {
+      await new Promise((resolve) => line.session.once('remoteSettings', resolve));
+      await sendOn(line, 'sim.ok.first');
     }),
   );
-  let next = 0;
   return {
-    send(token) {
-      const session = sessions[next++ % sessions.length];
-      if (session === undefined) throw new Error('There is no session.');
-      return sendOn(session, token);
-    },
+    // As our adapters choose: in turn, one session would fill while another has room.
+    send: (token) =>
+      sendOn(
+        lines.reduce((least, line) => (line.streams < least.streams ? line : least)),
+        token,
+      ),
     async close() {
       await Promise.all(
-        sessions.map(
-          (session) => new Promise((resolve) => session.close(() => resolve(undefined))),
+        lines.map(
+          ({ session }) => new Promise((resolve) => session.close(() => resolve(undefined))),
         ),
       );
     },

@@ -9,6 +9,9 @@ import { mapValues, median } from '../statistics.js';
 /** @import { Pages } from '../types.js' */
 /** @import { PoolClient, QueryResult } from 'pg' */
 
+/** @typedef {{ name?: string, text: string, values?: unknown[] }} Ran */
+/** @typedef {[statement: string | Ran, values?: unknown[]]} Given */
+
 const ROUNDS = 5;
 const SIZE = 100;
 
@@ -22,33 +25,38 @@ export async function pagesOf(url, { accountId, credentials }) {
   const db = new persistence.Database({ url, poolSize: 2, applicationName: 'bench' });
   let pages = 0;
   const plain = db.transaction.bind(db);
-  /** Explains and does a statement in a transaction. @param {PoolClient} client @param {string} text @param {unknown[]} [values] */
-  const explained = async (client, text, values) => {
-    if (!/^\s*(WITH|SELECT|INSERT|UPDATE|DELETE)/i.test(text)) return client.query(text, values);
+  /** Explains and does a statement in a transaction. @param {PoolClient} client @param {Ran} ran */
+  const explained = async (client, ran) => {
+    if (!/^\s*(WITH|SELECT|INSERT|UPDATE|DELETE)/i.test(ran.text))
+      throw new Error(`Nothing tells the pages of: ${ran.text}`);
     await client.query('SAVEPOINT before');
-    const { rows } = await client.query(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${text}`, values);
+    const { rows } = await client.query(
+      `EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) ${ran.text}`,
+      ran.values,
+    );
     await client.query('ROLLBACK TO before');
     const [{ Plan: plan }] = rows[0]['QUERY PLAN'];
     pages += plan['Shared Hit Blocks'] + plan['Shared Read Blocks'];
-    return client.query(text, values);
+    return client.query(ran);
   };
-  db.transaction = (work) =>
-    plain((client) =>
-      work(
-        new Proxy(client, {
-          get: (target, name) =>
-            name === 'query'
-              ? (/** @type {string} */ text, /** @type {unknown[]} */ values) =>
-                  explained(target, text, values)
-              : Reflect.get(target, name),
-        }),
-      ),
+  db.transaction = (work, begin) =>
+    plain(
+      (client) =>
+        work(
+          new Proxy(client, {
+            get: (target, name) =>
+              name === 'query'
+                ? (/** @type {Given} */ ...given) => explained(target, ranOf(given))
+                : Reflect.get(target, name),
+          }),
+        ),
+      begin,
     );
   db.query = /** @type {typeof db.query} */ (
-    (/** @type {string} */ text, /** @type {unknown[]} */ values = []) =>
+    (/** @type {Given} */ ...given) =>
       plain(async (client) => {
         /** @type {QueryResult} */
-        const result = await explained(client, text, values);
+        const result = await explained(client, ranOf(given));
         return result.rows;
       })
   );
@@ -100,6 +108,10 @@ export async function pagesOf(url, { accountId, credentials }) {
   }
   return mapValues(counted, (values) => median(values.slice(1)));
 }
+
+/** A statement as `query` got it: its text, or the object of one that has a name. @param {Given} given @returns {Ran} */
+const ranOf = ([statement, values = []]) =>
+  typeof statement === 'string' ? { text: statement, values } : { values, ...statement };
 
 /** @param {import('../../libs/persistence/src/index.js').ClaimedPush} push */
 const sent = ({ id, operationId, credentialId, lease }) => ({

@@ -1,7 +1,8 @@
 /** What each part should reach, beside what it did: ratios within one run, and the few absolute bounds. */
+import { rounded } from '../statistics.js';
 import { table } from './table.js';
 
-/** @import { AcceptFigures, EngineFigures, FairnessFigures, GatewayFigures, GrowthFigures } from '../types.js' */
+/** @import { AcceptFigures, EngineFigures, FairnessFigures, GatewayFigures, GrowthFigures, Pages } from '../types.js' */
 
 /** @typedef {{ what: string, wanted: number, found: number | undefined, atMost?: boolean }} Goal */
 
@@ -22,6 +23,10 @@ export const reach = (goals) =>
           ],
     ),
   )}`;
+
+/** Undefined where one of them was not measured. @param {number | undefined} found @param {number | undefined} other */
+const of = (found, other) =>
+  found === undefined || other === undefined ? undefined : found / other;
 
 /** @param {EngineFigures} figures @returns {Goal[]} */
 export function engineGoals({ ratios }) {
@@ -50,8 +55,6 @@ export function gatewayGoals({ runs, parseServer }, limit) {
   };
   const one = best((jobSize) => jobSize === 1);
   const hundred = best((jobSize) => jobSize > 1);
-  const of = (/** @type {number | undefined} */ found, /** @type {number | undefined} */ other) =>
-    found === undefined || other === undefined ? undefined : found / other;
   const peer = parseServer?.pushesPerSecond;
   const most = (/** @type {'api' | 'worker'} */ name) =>
     Math.max(...runs.map(({ peakMb }) => peakMb[name]));
@@ -66,42 +69,97 @@ export function gatewayGoals({ runs, parseServer }, limit) {
 }
 
 /** @param {AcceptFigures} figures @returns {Goal[]} */
-export const acceptGoals = ({ many, idle, peakMb }) => [
-  { what: `${many} recipients, p50 idle, ms`, wanted: 600, found: idle.many.p50, atMost: true },
-  { what: 'one recipient, p50 idle, ms', wanted: 10, found: idle.one.p50, atMost: true },
-  { what: 'peak of the api, MB', wanted: 300, found: peakMb, atMost: true },
-];
-
-/** @param {GrowthFigures} figures @returns {Goal[]} of the largest database */
-export const growthGoals = ({ sizes }) =>
-  Object.entries(sizes.at(-1)?.calls ?? {}).map(([name, { p50Ratio }]) => ({
-    what: `${name}, median of the smallest database’s`,
-    wanted: 1.5,
-    found: p50Ratio,
-    atMost: true,
-  }));
-
-/** @param {FairnessFigures} figures @returns {Goal[]} */
-export const fairnessGoals = ({ runs, paused }) => [
-  {
-    what: 'beside 20,000 pushes behind a pause, median of that without them',
-    wanted: 1.1,
-    found: paused.ratio,
-    atMost: true,
-  },
-  {
-    what: 'claims, jobs and attempts of those',
-    wanted: 0,
-    found: paused.claims + paused.jobs + paused.attempts + paused.handedOver,
-    atMost: true,
-  },
-  ...runs.flatMap((run) => [
+export function acceptGoals({ idle, peakMb }) {
+  const p50 = (/** @type {number} */ wanted) =>
+    idle.find(({ recipients }) => recipients === wanted)?.ms.p50;
+  const [thousand, tenThousand] = [p50(1_000), p50(10_000)];
+  return [
+    { what: '10,000 recipients, p50 idle, ms', wanted: 600, found: tenThousand, atMost: true },
     {
-      what: `beside operations of ${run.size}, median of the idle one’s`,
-      wanted: 3,
-      found: run.ratio,
+      what: 'p50 idle of 10,000 recipients, of 1,000’s (10 is linear)',
+      wanted: 12,
+      found: of(tenThousand, thousand),
       atMost: true,
     },
-    { what: 'peak of a worker, MB', wanted: 300, found: run.peakMb.worker, atMost: true },
-  ]),
-];
+    { what: 'one recipient, p50 idle, ms', wanted: 10, found: p50(1), atMost: true },
+    { what: 'peak of the api, MB', wanted: 300, found: peakMb, atMost: true },
+  ];
+}
+
+/** So many pages more are a level more of a few indexes, however few the statement touches at all. */
+const MORE_PAGES = 6;
+
+/** @param {GrowthFigures} figures @returns {Goal[]} of the largest database */
+export function growthGoals({ sizes }) {
+  const [first, last] = [sizes[0], sizes.at(-1)];
+  if (first === undefined || last === undefined) return [];
+  const names = /** @type {(keyof Pages)[]} */ (Object.keys(last.pages));
+  return [
+    ...Object.entries(last.calls).map(([name, { p50Ratio }]) => ({
+      what: `${name}, median of the smallest database’s`,
+      wanted: 1.5,
+      found: p50Ratio,
+      atMost: true,
+    })),
+    ...names.map((name) => ({
+      what: `${name}, pages of the smallest database’s`,
+      wanted: Math.max(1.5, rounded(1 + MORE_PAGES / first.pages[name])),
+      found: last.pages[name] / first.pages[name],
+      atMost: true,
+    })),
+  ];
+}
+
+/** @param {FairnessFigures['runs'][number]} run */
+export const backlogOf = ({ backlog, size }) =>
+  `${backlog.toLocaleString('en-US')} in operations of ${size.toLocaleString('en-US')}`;
+
+/** @param {FairnessFigures} figures @returns {Goal[]} */
+export function fairnessGoals({ runs, paused }) {
+  const behind = paused.backlog.toLocaleString('en-US');
+  const goals = [
+    {
+      what: `beside ${behind} behind a pause, median of that without them`,
+      wanted: 1.1,
+      found: paused.ratio,
+      atMost: true,
+    },
+    {
+      what: 'claims, jobs and attempts of those',
+      wanted: 0,
+      found: paused.claims + paused.jobs + paused.attempts + paused.handedOver,
+      atMost: true,
+    },
+    ...runs.flatMap((run) => {
+      const beside = `beside ${backlogOf(run)}`;
+      return [
+        { what: `${beside}, median of the idle one’s`, wanted: 3, found: run.ratio, atMost: true },
+        {
+          what: `${beside}, peak of the api, MB`,
+          wanted: 300,
+          found: run.peakMb.api,
+          atMost: true,
+        },
+        {
+          what: `${beside}, peak of a worker, MB`,
+          wanted: 300,
+          found: run.peakMb.worker,
+          atMost: true,
+        },
+      ];
+    }),
+  ];
+  // A queue that holds a window and not the backlog is as large beside five times as many.
+  const largest = runs.reduce((most, run) => (run.backlog > most.backlog ? run : most));
+  const smaller = runs.find(
+    ({ size, backlog }) => size === largest.size && backlog < largest.backlog,
+  );
+  if (smaller !== undefined)
+    goals.push({
+      what: `peak of Redis beside ${largest.backlog.toLocaleString('en-US')}, of that beside ${smaller.backlog.toLocaleString('en-US')}`,
+      wanted: 1.2,
+      found: largest.peakMb.redis / smaller.peakMb.redis,
+      atMost: true,
+    });
+  return goals;
+}

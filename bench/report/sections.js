@@ -1,6 +1,7 @@
 /** What was measured, as the tables of docs/performance.md: one section a part. */
 import {
   acceptGoals,
+  backlogOf,
   engineGoals,
   fairnessGoals,
   gatewayGoals,
@@ -41,7 +42,7 @@ export function sectionsOf(figures) {
   };
   return Object.fromEntries(
     Object.entries(sections).flatMap(([name, texts]) =>
-      texts === undefined ? [] : [[name, [...texts, measuredOn(figures)].join('\n\n')]],
+      texts === undefined ? [] : [[name, [...texts, measuredOn(figures, name)].join('\n\n')]],
     ),
   );
 }
@@ -52,10 +53,24 @@ function bareLoop({ runs }) {
   return bare.length / bare.reduce((sum, { messagesPerSecond }) => sum + 1 / messagesPerSecond, 0);
 }
 
-/** @param {BenchFigures} figures */
-const measuredOn = ({ machine, measuredAt, rounds, quick }) =>
+/** How often each figure of a section was taken. @param {string} section @param {number} rounds */
+function takenIn(section, rounds) {
+  switch (section) {
+    case 'accept':
+      return 'one run';
+    case 'fairness':
+      return `one run a backlog, ${rounds} rounds in turn beside the pause`;
+    case 'growth':
+      return `of all calls in ${rounds} interleaved rounds`;
+    default:
+      return `medians of ${rounds} interleaved ${rounds === 1 ? 'round' : 'rounds'}, of memory and of what went wrong the worst round`;
+  }
+}
+
+/** @param {BenchFigures} figures @param {string} section */
+const measuredOn = ({ machine, measuredAt, rounds, quick }, section) =>
   `Measured ${measuredAt} on ${machine.cores} cores (${machine.cpu}), ${machine.memoryGb} GB, ${machine.system}, ` +
-  `Node ${machine.node}, Redis ${machine.redis}; ${quick ? 'a quick run, which measures nothing' : `medians of ${rounds} rounds`}.`;
+  `Node ${machine.node}, Redis ${machine.redis}; ${quick ? 'a quick run, which measures nothing' : takenIn(section, rounds)}.`;
 
 /** @param {EngineFigures} figures */
 const engineSection = ({ runs, ratios }) =>
@@ -178,16 +193,13 @@ function gatewaySection({ runs, rate, parseServer }, limit) {
 }
 
 /** @param {AcceptFigures} figures */
-const acceptSection = ({ many, idle, loaded, peakMb }) =>
+const acceptSection = ({ idle, loaded, peakMb }) =>
   [
     table(
       ['gateway', 'recipients', 'p50, ms', 'p95, ms', 'p99, ms'],
-      [
-        ['idle', 1, idle.one.p50, idle.one.p95, idle.one.p99],
-        ['idle', many, idle.many.p50, idle.many.p95, idle.many.p99],
-        ['delivering', 1, loaded.one.p50, loaded.one.p95, loaded.one.p99],
-        ['delivering', many, loaded.many.p50, loaded.many.p95, loaded.many.p99],
-      ],
+      Object.entries({ idle, delivering: loaded }).flatMap(([gateway, runs]) =>
+        runs.map(({ recipients, ms }) => [gateway, recipients, ms.p50, ms.p95, ms.p99]),
+      ),
     ),
     `The api held ${peakMb} MB at most.`,
   ].join('\n\n');
@@ -235,16 +247,18 @@ const fairnessSection = ({ rate, runs, paused }) =>
         'ratio',
         'p99, ms',
         'backlog, pushes/s',
+        'api, MB',
         'worker, MB',
         'Redis, MB',
       ],
       runs.map((run) => [
-        `${run.backlog.toLocaleString('en-US')} in operations of ${run.size.toLocaleString('en-US')}`,
+        backlogOf(run),
         run.idleMs.p50,
         run.besideMs.p50,
         run.ratio,
         run.besideMs.p99,
         run.backlogPerSecond,
+        run.peakMb.api,
         run.peakMb.worker,
         run.peakMb.redis,
       ]),

@@ -47,6 +47,25 @@ describe('npm run bench', () => {
     expect(gateway.runs[0].latencyMs.p50).toBeGreaterThan(0);
   });
 
+  it('counts the pages of every statement beside stored pushes', async () => {
+    const { stdout } = await bench('--quick', '--json', '--only', 'growth');
+    const { growth } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
+    expect(growth.sizes).toHaveLength(2);
+    for (const { pages, calls } of growth.sizes) {
+      expect(Object.keys(pages)).toEqual([
+        'send',
+        'dispatch',
+        'claim',
+        'settle',
+        'list',
+        'fetch',
+        'operation',
+      ]);
+      for (const count of Object.values(pages)) expect(count).toBeGreaterThan(0);
+      for (const call of Object.values(calls)) expect(call).toHaveProperty('p50Ratio');
+    }
+  });
+
   it('refuses what it does not know, and tells what it knows', async () => {
     await expect(bench('--only', 'luck')).rejects.toMatchObject({
       code: 1,
