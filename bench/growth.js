@@ -105,6 +105,7 @@ async function prepare({ dir, postgres, simulator, pushes, log }) {
       PORT: '0',
       HOST: '127.0.0.1',
       METRICS_PORT: '0',
+      SHUTDOWN_DRAIN_SECONDS: '0',
       LOG_LEVEL: 'warn',
     },
     logFile: join(dir, `${name}.log`),

@@ -86,6 +86,7 @@ export async function startGateway({
       BOOTSTRAP_AUTH_TOKEN: account.token,
       ...(simulator === undefined ? {} : simulatorEnvironment(simulator.ready)),
       METRICS_PORT: '0', // each a free one, on one machine
+      SHUTDOWN_DRAIN_SECONDS: '0', // no balancer stands before it
       ...env,
     };
     const host = env.HOST ?? '127.0.0.1';

@@ -59,7 +59,10 @@ describe('while the database is down', () => {
     );
     const ready = await read(await fetch(`${gateway.origin}/health/ready`));
     expect(ready.status).toBe(503);
-    expect(ready.body).toEqual({ status: 'unavailable', checks: { database: 'failed' } });
+    expect(ready.body).toEqual({
+      status: 'unavailable',
+      checks: { database: 'failed', accepting: 'ok' },
+    });
     expect((await fetch(`${gateway.origin}/health/live`)).status).toBe(200);
     await link.mend();
     expect(await rows()).toEqual(before);

@@ -64,6 +64,7 @@ export async function startGateway(
   const config = loadConfig({
     PORT: '0',
     METRICS_PORT: '0',
+    SHUTDOWN_DRAIN_SECONDS: '0',
     HOST: '127.0.0.1',
     DATABASE_URL: (await options.through?.(database.appUrl)) ?? database.appUrl,
     ENCRYPTION_KEYS: `test:${randomBytes(32).toString('base64')}`,

@@ -39,6 +39,7 @@ function start(env: Record<string, string>): Started {
 const environment = () => ({
   PORT: '0',
   METRICS_PORT: '0',
+  SHUTDOWN_DRAIN_SECONDS: '0',
   HOST: '127.0.0.1',
   DATABASE_URL: database.appUrl,
   ENCRYPTION_KEYS: `test:${randomBytes(32).toString('base64')}`,

@@ -72,6 +72,7 @@ describe.each<[string, Meeting]>([['PostgreSQL', inPostgres], ...inRedis])(
       const env = {
         PORT: '0',
         METRICS_PORT: '0',
+        SHUTDOWN_DRAIN_SECONDS: '0',
         HOST: '127.0.0.1',
         LOG_LEVEL: 'fatal',
         DATABASE_URL: database.appUrl,

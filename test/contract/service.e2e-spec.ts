@@ -27,7 +27,10 @@ const get = async (path: string) => read(await fetch(`${gateway.origin}${path}`)
 describe('without authentication', () => {
   it('health answers', async () => {
     expect((await get('/health/live')).body).toEqual({ status: 'ok', checks: {} });
-    expect((await get('/health/ready')).body).toEqual({ status: 'ok', checks: { database: 'ok' } });
+    expect((await get('/health/ready')).body).toEqual({
+      status: 'ok',
+      checks: { database: 'ok', accepting: 'ok' },
+    });
   });
 
   it('the contract and a page to try it are served, all from here', async () => {

@@ -250,6 +250,7 @@ describe('the Dockerfile, its build and start commands run in a copy', () => {
       HOST: '127.0.0.1',
       PORT: '0',
       METRICS_PORT: '0',
+      SHUTDOWN_DRAIN_SECONDS: '0',
     };
     const [api, worker] = await Promise.all([start('api', changes), start('worker', changes)]);
     healthy('api', api.ready.metricsPort);

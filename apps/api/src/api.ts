@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseAccountId } from '@app/domain';
 import { AccountRepository, Database, PartitionRepository } from '@app/persistence';
 import { Metrics, startMetricsServer } from '@app/platform';
@@ -6,6 +7,8 @@ import type { Config, Logger } from '@app/platform';
 import { connectRateLimitStores, createQueueConnection } from '@app/queue';
 import { hashToken } from './auth/authenticator.js';
 import { createApp } from './create-app.js';
+import { readiness } from './health/readiness.js';
+import { Leaving } from './http/leaving.js';
 import { PublicUrl } from './http/public-url.js';
 import { RateLimits } from './rate-limits/rate-limits.js';
 import { QueueAccess } from './http/queue-access.js';
@@ -13,7 +16,10 @@ import { QueueAccess } from './http/queue-access.js';
 export interface RunningApi {
   port: number;
   metricsPort: number;
-  /** Stops accepting, finishes what is in flight, closes the database. */
+  /**
+   * Says that it leaves and serves on for the configured drain, then stops accepting, finishes what is in flight and
+   * closes the database.
+   */
   stop: () => Promise<void>;
 }
 
@@ -28,12 +34,14 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
   const metrics = new Metrics('api');
   const queue = new QueueAccess(() => createQueueConnection(config.queue, logger));
   const limits = connectRateLimitStores(config.queue, database.pool, http.rateLimits, logger);
+  const leaving = new Leaving();
   const stops: (() => Promise<unknown>)[] = [
     () => database.close(),
     () => queue.close(),
     async () => limits.close(),
   ];
   const stop = async () => {
+    leaving.begin();
     for (const step of stops.splice(0).reverse()) await step();
   };
   try {
@@ -47,6 +55,7 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
       rateLimits: new RateLimits(http.rateLimits, limits.stores),
       checkTimeoutMs: config.queue.checkTimeoutMs,
       publicUrl: http.publicUrl,
+      leaving,
       logger,
       metrics,
     });
@@ -58,10 +67,12 @@ export async function startApi(config: Config, logger: Logger): Promise<RunningA
       host: http.host,
       port: http.metricsPort,
       registry: metrics.registry,
-      ready: { database: () => database.ping() },
+      ready: readiness(database, leaving),
       logger,
     });
     stops.push(() => metricsServer.close());
+    // The first of them: whoever routes callers here is given the time to hear of it.
+    stops.push(() => sleep(http.drainMs));
     return { port, metricsPort: metricsServer.port, stop };
   } catch (error) {
     await stop();

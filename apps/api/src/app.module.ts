@@ -30,6 +30,7 @@ import { AllFaultsInterceptor } from './errors/all-faults.interceptor.js';
 import { ErrorFilter } from './errors/error.filter.js';
 import { HealthModule } from './health/health.module.js';
 import { requestLogging } from './http/logging.js';
+import { Leaving } from './http/leaving.js';
 import { PublicUrl } from './http/public-url.js';
 import type { QueueAccess } from './http/queue-access.js';
 import { PageTokens } from './lists/page-tokens.js';
@@ -49,6 +50,7 @@ export interface AppParts {
   checkTimeoutMs: number;
   /** Without a trailing slash; absent: http://localhost and the port that was taken. */
   publicUrl: string | undefined;
+  leaving: Leaving;
   logger: Logger;
 }
 
@@ -81,6 +83,7 @@ export class AppModule {
         provide: CredentialChecks,
         useValue: new CredentialChecks(parts.queue, parts.checkTimeoutMs),
       },
+      { provide: Leaving, useValue: parts.leaving },
       { provide: PublicUrl, useValue: new PublicUrl(parts.publicUrl) },
     ];
     return {

@@ -20,7 +20,7 @@ export async function createApp(
 ): Promise<NestFastifyApplication> {
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.of(parts),
-    createAdapter(),
+    createAdapter(parts.leaving),
     { logger: quietNestLogger(parts.logger), bodyParser: false, abortOnError: false },
   );
   const fastify = app.getHttpAdapter().getInstance();

@@ -95,7 +95,7 @@ const settled = (over: Partial<PushSettlement>): PushSettlement => ({
   ...over,
 });
 const commit = async (admission: Admission, over: Partial<PushSettlement>) => {
-  admission.onCommitted([settled(over)], new Set(['push']));
+  admission.onCommitted([settled(over)], new Set(['push']), false);
   await new Promise((resolve) => setImmediate(resolve));
 };
 
@@ -184,7 +184,7 @@ describe('Admission', () => {
     // The settlement itself has lengthened the pause.
     await commit(admission, { probe: 'refused' });
     await commit(admission, { probe: null });
-    admission.onCommitted([settled({ probe: 'works' })], new Set());
+    admission.onCommitted([settled({ probe: 'works' })], new Set(), false);
     expect(calls).toEqual([]);
   });
 
@@ -225,7 +225,7 @@ describe('Admission', () => {
     expect(calls.filter(([name]) => name === 'resume')).toHaveLength(2);
     const late = make({ resuming: gate.promise });
     await late.admission.stop();
-    late.admission.onCommitted([settled({ probe: 'works' })], new Set(['push']));
+    late.admission.onCommitted([settled({ probe: 'works' })], new Set(['push']), false);
     await late.admission.drain();
     expect(late.calls).toContainEqual(['resume', 'c', 'push']);
   });

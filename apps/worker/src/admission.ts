@@ -115,12 +115,21 @@ export class Admission {
     while (this.answering.size > 0) await Promise.all(this.answering);
   }
 
-  /** What was committed tells how a probe went, and what the owner of a credential should know. */
-  onCommitted(batch: readonly PushSettlement[], changed: ReadonlySet<Uuid>): void {
+  /**
+   * What was committed tells how a probe went, and what the owner of a credential should know. A probe is heard also when
+   * it is `repeated` and changed nothing: the first commit, whose answer was lost, may have done it, and the word of one
+   * that is no more its credential's probe does nothing.
+   */
+  onCommitted(
+    batch: readonly PushSettlement[],
+    changed: ReadonlySet<Uuid>,
+    repeated: boolean,
+  ): void {
     for (const settlement of batch) {
-      if (!changed.has(settlement.id)) continue;
-      if (settlement.probe !== null) this.probed(settlement);
-      if (settlement.errorCode === FAILURES.THIRD_PARTY_AUTH.code) this.warn(settlement);
+      const isChanged = changed.has(settlement.id);
+      if (settlement.probe !== null && (isChanged || repeated)) this.probed(settlement);
+      if (isChanged && settlement.errorCode === FAILURES.THIRD_PARTY_AUTH.code)
+        this.warn(settlement);
     }
   }
 

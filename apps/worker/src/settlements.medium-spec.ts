@@ -1,9 +1,17 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { defaultRetryPolicy, FAILURES, systemClock, type Outcome, type Uuid } from '@app/domain';
-import type { NewOperation } from '@app/persistence';
+import {
+  defaultRetryPolicy,
+  FAILURES,
+  newId,
+  systemClock,
+  type Outcome,
+  type Uuid,
+} from '@app/domain';
+import type { NewOperation, Probe } from '@app/persistence';
 import { settlementOf, Store, type Tenant } from '../../../libs/persistence/src/testing.js';
 import { DatabaseLink } from '../../../test/support/database-link.js';
 import { createTestStore, type TestStore } from '../../../test/support/store.js';
+import { Admission } from './admission.js';
 import { Claims } from './claims.js';
 import { DeliverProcessor } from './deliver.processor.js';
 import { Settlements } from './settlements.js';
@@ -93,6 +101,44 @@ describe('a settlement', () => {
     expect(found?.push).toMatchObject({ status: 'SENT', attempts: 1 });
     expect(found?.history.attempts).toHaveLength(1);
     expect(await store.discrepancies()).toEqual([]);
+  });
+
+  it('of a probe whose COMMIT is answered into nowhere ends the pause of its credential', async () => {
+    await store.accept(tenant, 1);
+    await store.db.query(
+      `UPDATE credential_windows SET paused_until = now() - interval '1 second' WHERE credential_id = $1`,
+      [tenant.fcm],
+    );
+    const probe = await store.admissions.beginProbe(tenant.fcm, 60_000);
+    const [claim] = await store.claim([(probe as Probe).id]);
+    let resumed = 0;
+    const admission = new Admission(worker.admissions, {
+      workerId: newId(),
+      slots: 1,
+      intervalMs: 60_000,
+      probeTimeoutMs: 60_000,
+      startWindow: 500,
+      handOver: () => Promise.resolve(),
+      onResumed: () => resumed++,
+      logger: { ...logger, info: () => undefined },
+    });
+    const settlements = new Settlements(worker.deliveries, {
+      onFailing: () => undefined,
+      onCommitted: (batch, { changed }, repeated) =>
+        admission.onCommitted(batch, changed, repeated),
+      logger,
+    });
+    const lost = link.loseAnswerTo('COMMIT');
+    const { changed } = await settlements.commit(settlementOf(claim!, { probe: 'works' }));
+    await lost;
+    await admission.drain();
+    expect({ changed, resumed }).toEqual({ changed: false, resumed: 1 });
+    expect(
+      await store.db.query(
+        'SELECT paused_until, probe FROM credential_windows WHERE credential_id = $1',
+        [tenant.fcm],
+      ),
+    ).toEqual([{ paused_until: null, probe: null }]);
   });
 
   it('whose COMMIT never arrives is repeated until it is there', async () => {

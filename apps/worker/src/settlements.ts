@@ -22,8 +22,11 @@ const NOTHING: Settled = { changed: new Set(), paused: new Set() };
 export interface SettlementsOptions {
   /** Told when settlements begin to fail and when they work again: no new jobs meanwhile. */
   onFailing: (failing: boolean) => void;
-  /** Told what a transaction really changed. */
-  onCommitted?: (batch: readonly PushSettlement[], settled: Settled) => void;
+  /**
+   * Told what a transaction really changed. One that is `repeated` may change nothing because the first did it all, and
+   * its answer was lost.
+   */
+  onCommitted?: (batch: readonly PushSettlement[], settled: Settled, repeated: boolean) => void;
   logger: Pick<Logger, 'warn' | 'error'>;
   /** Waits between repetitions; given by tests. */
   wait?: (ms: number) => Promise<void>;
@@ -110,7 +113,7 @@ export class Settlements {
       try {
         const settled = await this.deliveries.settle(batch);
         if (failures > 0) this.options.onFailing(false);
-        this.options.onCommitted?.(batch, settled);
+        this.options.onCommitted?.(batch, settled, failures > 0);
         return settled;
       } catch (err) {
         if (isBadRow(err)) {

@@ -89,7 +89,8 @@ describe('a worker that is stopped', () => {
       { settle: () => Promise.resolve({ changed: new Set(['push']), paused: new Set() }) },
       {
         onFailing: () => undefined,
-        onCommitted: (batch, { changed }) => admission.onCommitted(batch, changed),
+        onCommitted: (batch, { changed }, repeated) =>
+          admission.onCommitted(batch, changed, repeated),
         logger,
       },
     );

@@ -113,9 +113,9 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       metrics.onFailing(failing);
       for (const consumer of consumers) void (failing ? consumer.pause() : consumer.resume());
     },
-    onCommitted(batch, settled) {
+    onCommitted(batch, settled, repeated) {
       metrics.onCommitted(batch, settled);
-      admission.onCommitted(batch, settled.changed);
+      admission.onCommitted(batch, settled.changed, repeated);
       // What ended made room in its credential's window.
       dispatcher.wake();
     },

@@ -541,6 +541,19 @@ export const environment = z.object({
     1,
     3_600,
   ),
+  SHUTDOWN_DRAIN_SECONDS: integer(
+    {
+      section: 'Operation',
+      description:
+        'After SIGTERM the api says at once that it is not ready, goes on serving for so long, asking each caller ' +
+        'for another connection, and closes then. Part of the grace period: longer than a balancer ' +
+        'needs to leave a process out; 0 where there is none.',
+      default: '5',
+      unit: 'seconds',
+    },
+    0,
+    3_600,
+  ),
   EXIT_WITH_PARENT: flag({
     section: 'Operation',
     description: 'Stop when the process that started this one is gone (its IPC channel closed).',

@@ -31,7 +31,13 @@ describe('loadConfig', () => {
   it('needs a database and a keyring only, and fills in the documented defaults', () => {
     const config = loadConfig(minimal);
     expect(config).toMatchObject({
-      http: { host: '0.0.0.0', port: 8080, publicUrl: undefined, metricsPort: 9090 },
+      http: {
+        host: '0.0.0.0',
+        port: 8080,
+        publicUrl: undefined,
+        metricsPort: 9090,
+        drainMs: 5_000,
+      },
       database: { migrateUrl: minimal.DATABASE_URL, poolSize: 10 },
       queue: { redisUrl: undefined, prefix: 'fanfare', jobLockMs: 30_000 },
       bootstrap: undefined,
@@ -69,6 +75,7 @@ describe('loadConfig', () => {
       BOOTSTRAP_AUTH_TOKEN: 'short',
       ALLOW_CUSTOM_PROVIDER_ORIGINS: 'yes',
       LEASE_MS: '25000',
+      SHUTDOWN_GRACE_SECONDS: '5',
     });
     expect(faults.map((fault) => fault.split(' ', 1)[0])).toEqual([
       'PORT',
@@ -82,6 +89,7 @@ describe('loadConfig', () => {
       'BOOTSTRAP_ACCOUNT_SID',
       'QUEUE_POOL_SIZE',
       'LEASE_MS',
+      'SHUTDOWN_DRAIN_SECONDS',
     ]);
     expect(faults[0]).toBe('PORT must be a whole number from 0 to 65535.');
   });
@@ -214,7 +222,7 @@ describe('warnings', () => {
     [{ PUBLIC_URL: '' }, 'PUBLIC_URL is not set'],
     [{ PROVIDER_CA_FILE: '/ca.pem' }, 'PROVIDER_CA_FILE'],
     [{ NODE_TLS_REJECT_UNAUTHORIZED: '0' }, 'NODE_TLS_REJECT_UNAUTHORIZED'],
-    [{ SHUTDOWN_GRACE_SECONDS: '5' }, 'SHUTDOWN_GRACE_SECONDS'],
+    [{ SHUTDOWN_GRACE_SECONDS: '10' }, 'SHUTDOWN_GRACE_SECONDS'],
     [{ LOST_AFTER_MS: '60000' }, 'LOST_AFTER_MS'],
     [{ PING_TIMEOUT_MS: '30000' }, 'PING_TIMEOUT_MS'],
   ] as [Record<string, string>, string][])('warns about %o', (env, sentence) => {

@@ -24,6 +24,8 @@ export interface Config {
     /** Without a trailing slash. Absent: http://localhost and the port that was taken. */
     publicUrl: string | undefined;
     metricsPort: number;
+    /** From the beginning of a stop to the close of the port; less than `shutdownGraceMs`. */
+    drainMs: number;
     /** A second, of each API key or auth token. */
     rateLimits: { requests: number; recipients: number };
   };
@@ -156,6 +158,10 @@ function crossChecks(values: Partial<Environment>, env: Env): ConfigFault[] {
       fault('LEASE_MS', 'must be more than REQUEST_TIMEOUT_MS + LEASE_MARGIN_MS.');
     }
   }
+  const { SHUTDOWN_DRAIN_SECONDS: drain, SHUTDOWN_GRACE_SECONDS: grace } = values;
+  if (drain !== undefined && grace !== undefined && drain >= grace) {
+    fault('SHUTDOWN_DRAIN_SECONDS', 'must be less than SHUTDOWN_GRACE_SECONDS.');
+  }
   for (const variable of ORIGINS) {
     const value = values[variable];
     if (value === undefined) continue;
@@ -235,6 +241,7 @@ function shape(values: Environment, env: Env): Config {
       port: values.PORT,
       publicUrl: values.PUBLIC_URL,
       metricsPort: values.METRICS_PORT,
+      drainMs: values.SHUTDOWN_DRAIN_SECONDS * 1_000,
       rateLimits: {
         requests: values.RATE_LIMIT_REQUESTS,
         recipients: values.RATE_LIMIT_RECIPIENTS,

@@ -1,6 +1,7 @@
 import { Database } from '@app/persistence';
 import { Metrics, createLogger } from '@app/platform';
 import { createApp } from '../create-app.js';
+import { Leaving } from '../http/leaving.js';
 import { QueueAccess } from '../http/queue-access.js';
 import { RateLimits } from '../rate-limits/rate-limits.js';
 import { errorsPage } from './errors-page.js';
@@ -27,6 +28,7 @@ export async function committedDocs(): Promise<Record<string, string>> {
       { requests: uncounted, recipients: uncounted },
     ),
     publicUrl: undefined,
+    leaving: new Leaving(),
     logger: createLogger({ level: 'silent' }),
     metrics: new Metrics('api', { defaults: false }),
   });

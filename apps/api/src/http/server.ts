@@ -5,6 +5,7 @@ import { LIMITS, WORK_LIMITS } from '@app/contract';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { answer, answerOf } from '../errors/answer.js';
+import type { Leaving } from './leaving.js';
 import { requestId } from './request-id.js';
 
 /** A request must have arrived by then; it keeps slow senders from piling up. */
@@ -14,7 +15,7 @@ const REQUEST_TIMEOUT_MS = 120_000;
 const SILENT_MS = 1_000;
 
 /** Fastify as the contract wants it: JSON up to 10 MB, request ids, our own error bodies. */
-export function createAdapter(): FastifyAdapter {
+export function createAdapter(leaving: Leaving): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: LIMITS.bodyBytes.max,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -28,6 +29,7 @@ export function createAdapter(): FastifyAdapter {
     // Called before routing is done, so without hooks and filters.
     frameworkErrors: (error: Error, request: FastifyRequest, reply: FastifyReply) => {
       const { status, body } = answerOf(error);
+      if (leaving.hasBegun) void reply.header('connection', 'close');
       void reply.status(status).header('x-request-id', request.id).send(body);
     },
   });
@@ -36,13 +38,9 @@ export function createAdapter(): FastifyAdapter {
   fastify.addHook('onRequest', async (request, reply) => {
     void reply.header('x-request-id', request.id);
   });
-  // A kept-alive connection that was busy when the stop began would hold it up until it times out.
-  let stopping = false;
-  fastify.addHook('preClose', async () => {
-    stopping = true;
-  });
+  // So that its caller asks another process next. A kept-alive connection would also hold the stop up until it times out.
   fastify.addHook('onSend', async (_request, reply) => {
-    if (stopping) void reply.header('connection', 'close');
+    if (leaving.hasBegun) void reply.header('connection', 'close');
   });
   endSilentConnections(fastify);
   return adapter;

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:http2';
 import type { ClientHttp2Session } from 'node:http2';
@@ -48,5 +49,51 @@ describe('openStream', () => {
       });
     });
     expect(await seen).toBe('the caller’s');
+  });
+
+  it('spares each request the `bind` that Node calls for it', async () => {
+    await once(session, 'connect');
+    const { prototype } = AsyncResource;
+    const own = Object.getOwnPropertyDescriptor(prototype, 'bind')?.value as typeof prototype.bind;
+    let calls = 0;
+    prototype.bind = function (this: AsyncResource, ...args: Parameters<typeof own>) {
+      calls++;
+      return own.apply(this, args);
+    } as typeof own;
+    try {
+      session.request(GET, { endStream: false }).end();
+      // Otherwise this Node does not do what `openStream` is there for.
+      expect(calls).toBeGreaterThan(0);
+      calls = 0;
+      openStream(session, GET).end();
+      expect(calls).toBe(0);
+    } finally {
+      prototype.bind = own;
+    }
+  });
+
+  it('binds for whoever is told of the request as Node does', async () => {
+    await once(session, 'connect');
+    const bound: (() => unknown)[] = [];
+    const self = function (this: unknown) {
+      return this;
+    };
+    const told = () => {
+      bound.push(
+        AsyncResource.bind(self, 'test', 'given'),
+        AsyncResource.bind(self, 'test', null),
+        AsyncResource.bind(self, 'test'),
+      );
+    };
+    subscribe('http2.client.stream.created', told);
+    try {
+      session.request(GET).end();
+      openStream(session, GET).end();
+    } finally {
+      unsubscribe('http2.client.stream.created', told);
+    }
+    const caller = { name: 'caller' };
+    const seen = bound.map((one): unknown => one.call(caller));
+    expect(seen).toEqual(['given', null, caller, 'given', null, caller]);
   });
 });

@@ -13,7 +13,9 @@ const OPTIONS = Object.freeze({ endStream: false });
  * minor collection copies requests that ended long ago. Without the property a message costs a seventh less CPU
  * (docs/performance.md).
  *
- * `bind` is another one while `request` runs, which nothing else does meanwhile, and the scope stays bound.
+ * `bind` is another one while `request` runs, and the scope stays bound. Who is told of the request meanwhile (a
+ * subscriber of `http2.client.stream.created`, an `init` hook) may bind as well: it gets what Node's own does, but for
+ * that property.
  *
  * @throws what `request` throws.
  */
@@ -29,6 +31,13 @@ export function openStream(session: ClientHttp2Session, headers: HeaderList): Cl
   }
 }
 
-function bindOnly(this: AsyncResource, fn: (...args: unknown[]) => unknown) {
-  return (...args: unknown[]) => this.runInAsyncScope(fn, undefined, ...args);
+function bindOnly(this: AsyncResource, fn: (...args: unknown[]) => unknown, thisArg?: unknown) {
+  return within(this, fn, thisArg);
+}
+
+/** As of Node's `bind`: without `thisArg` it is the `this` of each call. */
+function within(resource: AsyncResource, fn: (...args: unknown[]) => unknown, thisArg: unknown) {
+  return function (this: unknown, ...args: unknown[]) {
+    return resource.runInAsyncScope(fn, thisArg === undefined ? this : thisArg, ...args);
+  };
 }
