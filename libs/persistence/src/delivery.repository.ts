@@ -111,7 +111,8 @@ const PROBES = `ARRAY(SELECT probe FROM credential_windows WHERE paused_until IS
 const IS_OWN = `(lease_until IS NOT NULL AND claim = ($5::int[])[array_position($4::uuid[], id)])`;
 
 // Touches columns that are in no index: a HOT update. Only a push with an unknown attempt has its
-// attempts looked through.
+// attempts looked through. IS TRUE leaves the primary key as the only way to the rows: the index of what is QUEUED looks
+// short to a planner that knows nothing of the table yet, and is as long as the backlog.
 const CLAIM: Statement = {
   name: 'claim',
   text: `
@@ -119,9 +120,9 @@ UPDATE push_notifications
 SET lease_lost = CASE WHEN ${IS_OWN} THEN lease_lost ELSE lease_until IS NOT NULL END,
   lease_until = now() + make_interval(secs => $2), lease = lease + 1,
   claim = coalesce(($5::int[])[array_position($4::uuid[], id)], $3::int)
-WHERE id = ANY($1::uuid[]) AND status = 'QUEUED' AND due_at <= now()
-  AND (lease_until IS NULL OR lease_until < now() OR ${IS_OWN})
-  AND (credential_id <> ALL (${PAUSED}) OR id = ANY (${PROBES}))
+WHERE id = ANY($1::uuid[])
+  AND (status = 'QUEUED' AND due_at <= now() AND (lease_until IS NULL OR lease_until < now() OR ${IS_OWN})
+    AND (credential_id <> ALL (${PAUSED}) OR id = ANY (${PROBES}))) IS TRUE
 RETURNING id, account_id, operation_id, provider, credential_id, token, variables, lease, lease_lost,
   attempt_count, unknown_count, first_attempt_at, expires_at, now() AS claimed_at,
   (unknown_count > 0 AND jsonb_path_exists(attempts, '$[*] ? (${IS_BLAMED})')) AS was_blamed,
@@ -135,8 +136,8 @@ const UNKNOWN_WAIT_MS = 1_000;
 
 const WHY_NOT = `
 SELECT id, ceil(extract(epoch FROM greatest(due_at, lease_until) - now()) * 1000)::int AS wait_ms
-FROM push_notifications WHERE id = ANY($1::uuid[]) AND status = 'QUEUED'
-  AND (credential_id <> ALL (${PAUSED}) OR id = ANY (${PROBES}))`;
+FROM push_notifications WHERE id = ANY($1::uuid[])
+  AND (status = 'QUEUED' AND (credential_id <> ALL (${PAUSED}) OR id = ANY (${PROBES}))) IS TRUE`;
 
 /**
  * A batch of settlements with its counters. Fenced by lease and state, so that a batch that is

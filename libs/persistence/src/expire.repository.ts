@@ -21,15 +21,22 @@ export interface Expiry {
 
 /**
  * Unfinished operations in the order of their ids, and whether a push of theirs may be over: a redrive
- * only makes one live longer. $1 after, $2 limit, $3 retry window in seconds.
+ * only makes one live longer. $1 after, $2 limit, $3 retry window in seconds. What tells instants from ids costs more
+ * than reading a row: it is asked once a time to live.
  */
 const LOOK = `
+WITH looked AS MATERIALIZED (
+  SELECT id, queued, ttl_seconds, scheduled_for FROM operations
+  WHERE status = 'PROCESSING' AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2
+), lives AS MATERIALIZED (
+  SELECT ttl_seconds, lowest_id_at(now() - make_interval(secs => ttl_seconds)) AS over FROM looked
+  GROUP BY ttl_seconds
+)
 SELECT id, queued,
-  (ttl_seconds > 0 AND id < lowest_id_at(now() - make_interval(secs => ttl_seconds))
+  (ttl_seconds > 0 AND id < over
     AND (scheduled_for IS NULL OR scheduled_for <= now() - make_interval(secs => ttl_seconds)))
-  OR id < lowest_id_at(now() - make_interval(secs => $3)) AS due
-FROM operations WHERE status = 'PROCESSING' AND ($1::uuid IS NULL OR id > $1)
-ORDER BY id LIMIT $2`;
+  OR id < (SELECT lowest_id_at(now() - make_interval(secs => $3))) AS due
+FROM looked JOIN lives USING (ttl_seconds) ORDER BY id`;
 
 /**
  * Of $n seconds retry window. A push of ttlSeconds 0 waits that long for its one attempt, from the instant

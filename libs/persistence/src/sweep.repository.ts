@@ -143,10 +143,12 @@ export class SweepPass {
   async closeParts(limit: number): Promise<void> {
     await this.client.query(
       `WITH ended AS MATERIALIZED (
-         SELECT o.id FROM operations o
-         WHERE o.status IN ('COMPLETED', 'CANCELED')
-           AND o.id IN (SELECT operation_id FROM operation_parts WHERE open)
-         LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED
+         SELECT o.id FROM (SELECT DISTINCT operation_id FROM operation_parts WHERE open OFFSET 0) q
+         CROSS JOIN LATERAL (
+           SELECT id FROM operations
+           WHERE id = q.operation_id AND (status IN ('COMPLETED', 'CANCELED')) IS TRUE
+           FOR NO KEY UPDATE SKIP LOCKED
+         ) o LIMIT $1
        ), parts AS MATERIALIZED (
          SELECT q.operation_id, q.provider FROM operation_parts q JOIN ended ON q.operation_id = ended.id
          WHERE q.open FOR UPDATE OF q SKIP LOCKED
