@@ -37,14 +37,6 @@ FROM unnest($1::uuid[], $2::int[]) AS d (credential_id, change)
 WHERE w.credential_id = d.credential_id`,
 };
 
-const HAND_OVER: Statement = {
-  name: 'count-handed-over',
-  text: `
-UPDATE credential_windows w SET outstanding = w.outstanding + d.change, handed_over_at = now()
-FROM unnest($1::uuid[], $2::int[]) AS d (credential_id, change)
-WHERE w.credential_id = d.credential_id`,
-};
-
 const LOCK: Statement = {
   name: 'lock-windows',
   text: `
@@ -117,16 +109,6 @@ export async function changeWindows(
     orders.map((order) => order.backoff.leastMs),
   ]);
   return new Set(rows.map((row) => row.credential_id));
-}
-
-/** Counts what a turn handed over; see `changeWindows`. */
-export async function countHandedOver(
-  client: PoolClient,
-  counts: ReadonlyMap<Uuid, number>,
-): Promise<void> {
-  if (counts.size === 0) return;
-  await client.query({ ...LOCK, values: [[...counts.keys()]] });
-  await client.query({ ...HAND_OVER, values: [[...counts.keys()], [...counts.values()]] });
 }
 
 /**

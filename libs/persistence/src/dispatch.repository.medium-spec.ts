@@ -95,21 +95,41 @@ describe('takeTurns', () => {
     expect(await store.outstanding(tenant.fcm)).toBe(30);
   });
 
-  it('calls the first few of a credential sparse that had nothing outstanding, and none of one that has', async () => {
-    await store.accept(tenant, 6);
-    const { taken } = await take('small', 500);
-    const few = Array.from({ length: 6 }, (_, at) => at < SPARSE_BURST);
-    expect(taken.map(({ sparse }) => sparse)).toEqual(few);
+  it('calls the few of a credential sparse that has no more than that outstanding', async () => {
+    const sparse = async () => (await take('small', 500)).taken.map((push) => push.sparse);
+    await store.accept(tenant, 1);
+    const first = await take('small', 500);
+    expect(first.taken).toMatchObject([{ sparse: true }]);
+    await store.accept(tenant, SPARSE_BURST);
+    const more = Array.from({ length: SPARSE_BURST }, (_, at) => at < SPARSE_BURST - 1);
+    expect(await sparse()).toEqual(more);
     const other = await store.tenant();
     await store.accept(tenant, 1);
     await store.accept(other, 1);
     const [theirs] = await idsOf(await store.accept(other, 1));
     const both = (await take('small', 500)).taken;
-    expect(both.map(({ sparse }) => sparse).sort()).toEqual([false, true, true]);
+    expect(both.map((push) => push.sparse).sort()).toEqual([false, true, true]);
     expect(both.find(({ id }) => id === theirs)?.sparse).toBe(true);
-    await deliver([...taken, ...both]);
+    // What waits for a retry of its own is in nobody's way.
+    await store.db.query('UPDATE credential_windows SET waiting = outstanding');
     await store.accept(tenant, 1);
-    expect((await take('small', 500)).taken).toMatchObject([{ sparse: true }]);
+    expect(await sparse()).toEqual([true]);
+  });
+
+  it('waits for an eighth of a window to come free before the next turn of a credential', async () => {
+    await store.accept(tenant, 80);
+    const { taken } = await take('small', 500);
+    await deliver(taken.slice(0, 6));
+    expect(await store.dispatches.lanesWithWork()).toEqual([]);
+    expect((await take('small', 500)).turn).toBeNull();
+    await deliver(taken.slice(6, 7));
+    expect((await take('small', 500)).ids).toHaveLength(7);
+    // A window of one is all free or not at all.
+    await store.db.query('UPDATE credential_windows SET outstanding = 1, "window" = 1');
+    expect((await take('small', 500)).turn).toBeNull();
+    await store.db.query('UPDATE credential_windows SET outstanding = 0');
+    expect((await take('small', 500)).ids).toHaveLength(1);
+    await store.db.query('UPDATE credential_windows SET "window" = 50');
   });
 
   it('lets a full window of one credential hold up no other of the account', async () => {

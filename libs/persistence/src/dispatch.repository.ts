@@ -1,13 +1,6 @@
 import type { ProviderKind, Uuid } from '@app/domain';
 import type { PoolClient } from 'pg';
-import {
-  countHandedOver,
-  MAX_WINDOW,
-  shareOf,
-  WHOLE,
-  WINDOWS,
-  type Shares,
-} from './credential-windows.js';
+import { MAX_WINDOW, shareOf, WHOLE, WINDOWS, type Shares } from './credential-windows.js';
 import type { Database, Statement } from './database.js';
 
 export type DispatchLane = 'small' | 'bulk';
@@ -23,11 +16,11 @@ export interface Dispatch {
   provider: ProviderKind;
   /** Milliseconds until the push is due, 0 = now. */
   delayMs: number;
-  /** Among the first of a credential that had nothing outstanding: there is no more of it in the queue. */
+  /** With it no more than `SPARSE_BURST` of its credential are outstanding. */
   sparse: boolean;
 }
 
-/** Most pushes of a turn that are sparse, by credential. */
+/** Most pushes of a credential that are sparse at once. */
 export const SPARSE_BURST = 4;
 
 export interface Turns {
@@ -37,12 +30,26 @@ export interface Turns {
   handedOver: number;
 }
 
+/** Most that a credential may have in hand. */
+const mostOf = (fcm: string, apn: string) => `least(w."window", ${shareOf(fcm, apn)})`;
+
 /**
- * What waits for a retry of its own keeps no slot busy; with it the whole stays within the
- * largest window. A count that a rewind let fall below zero makes no room larger.
+ * What waits for a retry of its own keeps no slot busy. A count that a rewind let fall below zero makes no
+ * room larger.
  */
-const roomOf = (fcm: string, apn: string) => `least(
-  least(w."window", ${shareOf(fcm, apn)}) - greatest(w.outstanding - w.waiting, 0), ${MAX_WINDOW} - w.outstanding)`;
+const freeOf = (fcm: string, apn: string) =>
+  `${mostOf(fcm, apn)} - greatest(w.outstanding - w.waiting, 0)`;
+
+/** With what waits for a retry of its own the whole stays within the largest window. */
+const roomOf = (fcm: string, apn: string) =>
+  `least(${freeOf(fcm, apn)}, ${MAX_WINDOW} - w.outstanding)`;
+
+/**
+ * A turn costs as much for one push as for dozens, and each settlement makes room: a credential gets its next turn when
+ * an eighth of what it may have in hand came free. What it has in hand keeps the workers busy until then.
+ */
+const isReady = (fcm: string, apn: string) =>
+  `w.paused_until IS NULL AND ${roomOf(fcm, apn)} > 0 AND (${freeOf(fcm, apn)}) * 8 >= ${mostOf(fcm, apn)}`;
 
 /** Accounts that one transaction looks at: where each has little to send, they share its cost. */
 const MAX_ACCOUNTS = 32;
@@ -65,7 +72,7 @@ WITH RECURSIVE busy AS (
 /** As `busyIn`, and those of them that have room: `ready`. */
 const readyIn = (lane: string, fcm: string, apn: string) => `${busyIn(lane)}, ready AS (
   SELECT busy.account_id, busy.credential_id FROM busy JOIN ${WINDOWS} USING (credential_id)
-  WHERE ${roomOf(fcm, apn)} > 0 AND w.paused_until IS NULL
+  WHERE ${isReady(fcm, apn)}
 )`;
 
 /** Looked at without a transaction, since mostly there is none: each settlement asks. */
@@ -88,70 +95,95 @@ SELECT t.account_id, accounts.credential_ids FROM dispatch_turns t JOIN accounts
 WHERE t.lane = $1 ORDER BY t.last_turn_at LIMIT ${MAX_ACCOUNTS} FOR UPDATE OF t SKIP LOCKED`,
 };
 
-const ROOMS: Statement = {
-  name: 'rooms',
-  text: `
-SELECT credential_id, greatest(${roomOf('$2', '$3')}, 0) AS room, w.outstanding <= 0 AS is_idle
-FROM ${WINDOWS}
-WHERE credential_id = ANY($1::uuid[]) AND paused_until IS NULL ORDER BY credential_id`,
-};
-
 /**
- * A statement of its own: what is read after it sees what a cancel or the begin of a schedule
- * committed while it waited.
+ * The next parts of (account, credential) pairs, and the room that each has now. They are locked in the order of the
+ * house, by credential: OFFSET keeps the order of the pairs, LATERAL makes it a nested loop. A statement of its own:
+ * what is read after it sees what a cancel or the begin of a schedule committed while it waited.
  */
 const LOCK_NEXT_PARTS: Statement = {
   name: 'lock-next-parts',
   text: `
-SELECT operation_id, provider, dispatched_through FROM operation_parts
-WHERE pending AND lane = $1 AND account_id = $2 AND credential_id = $3
-ORDER BY operation_id LIMIT $4 FOR UPDATE`,
+SELECT pairs.account_id, pairs.credential_id, pairs.most, pairs.sparse, q.operation_id, q.provider, q.dispatched_through
+FROM (
+  SELECT a.account_id, w.credential_id, least(${roomOf('$5', '$6')}, a.most) AS most, 
+    greatest(${SPARSE_BURST} - greatest(w.outstanding - w.waiting, 0), 0) AS sparse
+  FROM unnest($2::uuid[], $3::uuid[], $4::int[]) AS a (account_id, credential_id, most)
+  JOIN ${WINDOWS} USING (credential_id)
+  WHERE w.paused_until IS NULL ORDER BY w.credential_id OFFSET 0
+) pairs CROSS JOIN LATERAL (
+  SELECT operation_id, provider, dispatched_through FROM operation_parts
+  WHERE pending AND lane = $1 AND account_id = pairs.account_id AND credential_id = pairs.credential_id
+  ORDER BY operation_id LIMIT pairs.most + 1 FOR UPDATE
+) q
+WHERE pairs.most > 0`,
 };
 
 /**
- * The next pushes of a credential, by operation. QUEUED rows are read by id whatever their due_at:
- * one that is not due yet becomes a delayed job. LATERAL makes it a nested loop: rows come in the
- * order of the parts, and LIMIT ends the reading early.
+ * The next pushes of the pairs whose parts are $1 to $3, from the $4th to the $5th each, by operation. QUEUED rows are
+ * read by id whatever their due_at: one that is not due yet becomes a delayed job. LATERAL makes it a nested loop: rows
+ * come in the order of the parts, and LIMIT ends the reading early.
  */
 const NEXT_PUSHES: Statement = {
   name: 'next-pushes',
   text: `
-SELECT parts.operation_id, parts.provider, n.id,
-  greatest(0, ceil(extract(epoch FROM n.due_at - now()) * 1000))::float8 AS delay_ms
-FROM unnest($1::uuid[], $2::provider_kind[], $3::uuid[]) AS parts (operation_id, provider, dispatched_through)
-LEFT JOIN LATERAL (
-  SELECT id, due_at FROM push_notifications
-  WHERE operation_id = parts.operation_id AND provider = parts.provider AND status = 'QUEUED'
-    AND id > coalesce(parts.dispatched_through, parts.operation_id)
-    AND id <= (SELECT last_push_id FROM operations WHERE id = parts.operation_id)
-  ORDER BY id LIMIT $4
-) n ON true
-LIMIT $4`,
+SELECT pairs.pair::int, next.* FROM unnest($4::int[], $5::int[], $6::int[]) WITH ORDINALITY AS pairs (first, last, most, pair)
+CROSS JOIN LATERAL (
+  SELECT parts.operation_id, parts.provider, n.id,
+    greatest(0, ceil(extract(epoch FROM n.due_at - now()) * 1000))::float8 AS delay_ms
+  FROM unnest(($1::uuid[])[pairs.first:pairs.last], ($2::provider_kind[])[pairs.first:pairs.last],
+      ($3::uuid[])[pairs.first:pairs.last])
+    AS parts (operation_id, provider, dispatched_through)
+  LEFT JOIN LATERAL (
+    SELECT id, due_at FROM push_notifications
+    WHERE operation_id = parts.operation_id AND provider = parts.provider AND status = 'QUEUED'
+      AND id > coalesce(parts.dispatched_through, parts.operation_id)
+      AND id <= (SELECT last_push_id FROM operations WHERE id = parts.operation_id)
+    ORDER BY id LIMIT pairs.most + 1
+  ) n ON true
+  LIMIT pairs.most + 1
+) next`,
 };
 
+/**
+ * Moves the cursors ($1 to $4), puts the accounts ($5) of the lane ($6) at the end of the line and counts what was handed
+ * over ($7, $8). The windows are the last rows that a transaction locks, by id; see `changeWindows`.
+ */
 const ADVANCE: Statement = {
   name: 'advance',
   text: `
-UPDATE operation_parts p SET dispatched_through = coalesce(a.through, p.dispatched_through),
-  pending = a.pending, open = p.open OR a.through IS NOT NULL,
-  dispatched_at = CASE WHEN a.through IS NULL THEN p.dispatched_at ELSE clock_timestamp() END
-FROM unnest($1::uuid[], $2::provider_kind[], $3::uuid[], $4::boolean[])
-  AS a (operation_id, provider, through, pending)
-WHERE p.operation_id = a.operation_id AND p.provider = a.provider`,
-};
-
-const TURNS_TAKEN: Statement = {
-  name: 'turns-taken',
-  text: `UPDATE dispatch_turns SET last_turn_at = clock_timestamp() WHERE account_id = ANY($1::uuid[]) AND lane = $2`,
+WITH advanced AS (
+  UPDATE operation_parts p SET dispatched_through = coalesce(a.through, p.dispatched_through),
+    pending = a.pending, open = p.open OR a.through IS NOT NULL,
+    dispatched_at = CASE WHEN a.through IS NULL THEN p.dispatched_at ELSE clock_timestamp() END
+  FROM unnest($1::uuid[], $2::provider_kind[], $3::uuid[], $4::boolean[])
+    AS a (operation_id, provider, through, pending)
+  WHERE p.operation_id = a.operation_id AND p.provider = a.provider
+), taken AS (
+  UPDATE dispatch_turns SET last_turn_at = clock_timestamp() WHERE account_id = ANY($5::uuid[]) AND lane = $6
+), locked AS (
+  SELECT credential_id FROM credential_windows WHERE credential_id = ANY($7::uuid[])
+  ORDER BY credential_id FOR NO KEY UPDATE
+)
+UPDATE credential_windows w SET outstanding = w.outstanding + d.change, handed_over_at = now()
+FROM unnest($7::uuid[], $8::int[]) AS d (credential_id, change) JOIN locked USING (credential_id)
+WHERE w.credential_id = d.credential_id`,
 };
 
 interface PartRow {
+  account_id: Uuid;
+  credential_id: Uuid;
+  /** Pushes of this pair that may be handed over. */
+  most: number;
+  /** Of those, how many are sparse. */
+  sparse: number;
   operation_id: Uuid;
   provider: ProviderKind;
   dispatched_through: Uuid | null;
 }
 
 interface PushRow {
+  /** Of `Pair`s, from 1. */
+  pair: number;
   operation_id: Uuid;
   provider: ProviderKind;
   id: Uuid | null;
@@ -188,8 +220,8 @@ export class DispatchRepository {
         values: [lane, shares.FCM, shares.APN],
       });
       if (rows.length === 0) return null;
-      const taken = await takePushes(client, lane, rows, limit, shares);
-      const { deliveries, accountIds, advances } = taken;
+      const accountIds = rows.map((turn) => turn.account_id);
+      const { deliveries, advances, counts } = await takePushes(client, lane, rows, limit, shares);
       if (deliveries.length > 0) await handOver({ lane, deliveries });
       await client.query({
         ...ADVANCE,
@@ -198,10 +230,12 @@ export class DispatchRepository {
           advances.map((a) => a.provider),
           advances.map((a) => a.through),
           advances.map((a) => a.pending),
+          accountIds,
+          lane,
+          [...counts.keys()],
+          [...counts.values()],
         ],
       });
-      await client.query({ ...TURNS_TAKEN, values: [accountIds, lane] });
-      await countHandedOver(client, taken.counts);
       return { accountIds, handedOver: deliveries.length };
     });
   }
@@ -213,17 +247,19 @@ interface TurnRow {
 }
 
 interface Taken {
-  accountIds: Uuid[];
   advances: PartAdvance[];
   deliveries: Dispatch[];
   /** By credential. */
   counts: Map<Uuid, number>;
 }
 
-/**
- * The next pushes of accounts, an equal part of `limit` each. Their parts are locked in the order of the
- * house, by credential.
- */
+/** The parts of one credential in a turn: those from `first` to `last`, counted from 1. */
+interface Pair extends Pick<PartRow, 'credential_id' | 'most' | 'sparse'> {
+  first: number;
+  last: number;
+}
+
+/** The next pushes of accounts, an equal part of `limit` each, and of it for each of their credentials. */
 async function takePushes(
   client: PoolClient,
   lane: DispatchLane,
@@ -231,43 +267,59 @@ async function takePushes(
   limit: number,
   shares: Shares,
 ): Promise<Taken> {
-  const accountIds = turns.map((turn) => turn.account_id);
-  const taken: Taken = { accountIds, advances: [], deliveries: [], counts: new Map() };
-  const { deliveries } = taken;
-  const pairs = turns
-    .flatMap((turn) => turn.credential_ids.map((credentialId) => ({ turn, credentialId })))
-    .sort((a, b) => (a.credentialId < b.credentialId ? -1 : 1));
-  const rooms = await roomsOf(
-    client,
-    pairs.map(({ credentialId }) => credentialId),
-    shares,
+  const wanted = turns.flatMap(({ account_id: accountId, credential_ids: credentialIds }) =>
+    credentialIds.map((credentialId) => ({
+      accountId,
+      credentialId,
+      most: Math.ceil(limit / turns.length / credentialIds.length),
+    })),
   );
-  const budget = new Map(turns.map((turn) => [turn, Math.ceil(limit / turns.length)]));
-  for (const { turn, credentialId } of pairs) {
-    const left = budget.get(turn) ?? 0;
-    const { room, is_idle: isIdle } = rooms.get(credentialId) ?? NO_ROOM;
-    const take = Math.min(room, left);
-    if (take <= 0) continue;
-    const parts = await client.query<PartRow>({
-      ...LOCK_NEXT_PARTS,
-      values: [lane, turn.account_id, credentialId, take + 1],
-    });
-    const read = await client.query<PushRow>({
-      ...NEXT_PUSHES,
-      values: [
-        parts.rows.map((part) => part.operation_id),
-        parts.rows.map((part) => part.provider),
-        parts.rows.map((part) => part.dispatched_through),
-        take + 1,
-      ],
-    });
-    const before = deliveries.length;
-    taken.advances.push(...cut(read.rows, take, isIdle ? SPARSE_BURST : 0, deliveries));
-    const count = deliveries.length - before;
-    taken.counts.set(credentialId, count);
-    budget.set(turn, left - count);
+  const { rows: parts } = await client.query<PartRow>({
+    ...LOCK_NEXT_PARTS,
+    values: [
+      lane,
+      wanted.map((pair) => pair.accountId),
+      wanted.map((pair) => pair.credentialId),
+      wanted.map((pair) => pair.most),
+      shares.FCM,
+      shares.APN,
+    ],
+  });
+  const pairs = pairsOf(parts);
+  const taken: Taken = { advances: [], deliveries: [], counts: new Map() };
+  if (pairs.length === 0) return taken;
+  const { rows } = await client.query<PushRow>({
+    ...NEXT_PUSHES,
+    values: [
+      parts.map((part) => part.operation_id),
+      parts.map((part) => part.provider),
+      parts.map((part) => part.dispatched_through),
+      pairs.map((pair) => pair.first),
+      pairs.map((pair) => pair.last),
+      pairs.map((pair) => pair.most),
+    ],
+  });
+  const rowsOf = Map.groupBy(rows, (row) => row.pair);
+  for (const [at, { credential_id: credentialId, most, sparse }] of pairs.entries()) {
+    const before = taken.deliveries.length;
+    taken.advances.push(...cut(rowsOf.get(at + 1) ?? [], most, sparse, taken.deliveries));
+    taken.counts.set(credentialId, taken.deliveries.length - before);
   }
   return taken;
+}
+
+/** Parts come pair by pair. */
+function pairsOf(parts: readonly PartRow[]): Pair[] {
+  const pairs: Pair[] = [];
+  for (const [at, { credential_id, most, sparse }] of parts.entries()) {
+    let pair = pairs.at(-1);
+    if (pair?.credential_id !== credential_id) {
+      pair = { credential_id, most, sparse, first: at + 1, last: at };
+      pairs.push(pair);
+    }
+    pair.last++;
+  }
+  return pairs;
 }
 
 interface PartAdvance {
@@ -277,27 +329,6 @@ interface PartAdvance {
   through: Uuid | null;
   /** More may lie above. */
   pending: boolean;
-}
-
-interface RoomRow {
-  credential_id: Uuid;
-  room: number;
-  /** Nothing of it is outstanding. */
-  is_idle: boolean;
-}
-
-const NO_ROOM: Pick<RoomRow, 'room' | 'is_idle'> = { room: 0, is_idle: false };
-
-async function roomsOf(
-  client: PoolClient,
-  credentialIds: readonly Uuid[],
-  shares: Shares,
-): Promise<ReadonlyMap<Uuid, RoomRow>> {
-  const { rows } = await client.query<RoomRow>({
-    ...ROOMS,
-    values: [credentialIds, shares.FCM, shares.APN],
-  });
-  return new Map(rows.map((row) => [row.credential_id, row]));
 }
 
 /**
