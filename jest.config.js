@@ -27,13 +27,18 @@ const common = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.data/'],
 };
 
-/** Three sizes of test, told apart by name; see CONTRIBUTING.md. */
+/** Three sizes of test, told apart by name, and of the largest those that do not watch the clock; see CONTRIBUTING.md. */
 export default {
   // Jest knows one for all projects only: what hangs ends, what is slow on a busy machine does not.
   testTimeout: 120_000,
   projects: [
     { ...common, displayName: 'pure', testRegex: '(?<!medium-|e2e-)spec\\.ts$' },
     { ...common, displayName: 'medium', testRegex: '\\.medium-spec\\.ts$' },
-    { ...common, displayName: 'e2e', testRegex: '\\.e2e-spec\\.ts$' },
+    {
+      ...common,
+      displayName: 'service',
+      testRegex: 'test/(contract|client|scripts)/.*\\.e2e-spec\\.ts$',
+    },
+    { ...common, displayName: 'e2e', testRegex: 'test/(e2e|bench)/.*\\.e2e-spec\\.ts$' },
   ],
 };

@@ -130,8 +130,8 @@ async function runAll(commands) {
 }
 
 /**
- * Pure and medium tests two files at a time on one shared cluster; then end to end, one file after the other,
- * for they watch the clock and start processes of their own.
+ * Pure and medium tests two files at a time on one shared cluster; so too what starts processes of its own and asks what
+ * they answer; then what watches the clock, one file after the other.
  * @param {string[]} patterns @param {boolean} isBuilt
  * @returns {Promise<Counts[]>}
  */
@@ -150,12 +150,13 @@ async function runJest(patterns, isBuilt) {
   };
   const sizes = [
     ['--selectProjects', 'pure', 'medium', '--maxWorkers=2'],
+    ['--selectProjects', 'service', '--maxWorkers=2'],
     ['--selectProjects', 'e2e', '--runInBand'],
   ];
   const results = [];
   try {
     for (const [index, size] of sizes.entries()) {
-      if (index === 1 && !isBuilt) {
+      if (index > 0 && !isBuilt) {
         print('✕ The end-to-end tests cannot run: the build failed.');
         results.push({ passed: 0, failed: 1, skipped: 0 });
         continue;
