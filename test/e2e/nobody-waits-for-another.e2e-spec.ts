@@ -116,8 +116,9 @@ describe.each(BACKENDS)('on %s, behind another account with 5,000 pushes', (back
       // The other account went on all the time, and is not done.
       expect(now).toBeGreaterThan(begun);
       expect(now).toBeLessThan(BACKLOG);
-      // Tens of milliseconds are what other work on the machine may add.
-      expect(behind).toBeLessThanOrEqual(3 * alone + 50);
+      // What a slow machine adds to each of two dozen steps is some 100 ms and more; who stands behind others here waits for
+      // half a minute. Three times as long, on a machine that does nothing else, is for the bench to show.
+      expect(behind).toBeLessThanOrEqual(3 * alone + 200);
     },
     120_000,
   );

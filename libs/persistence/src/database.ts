@@ -15,12 +15,13 @@ export const IN_INDEX_ORDER =
   'BEGIN READ ONLY; SET LOCAL enable_sort = off; SET LOCAL enable_incremental_sort = off';
 
 /**
- * Every table has an index for each way that it is read, and rows in all of them soon. What PostgreSQL thinks of a table is
- * as old as its last ANALYZE: a new one, a day's fresh partition, or all of them after an installation, are small to it for
+ * Every table that grows has an index for each way that it is read, and has rows soon. What PostgreSQL thinks of a table is
+ * as old as its last ANALYZE: a day's fresh partition, or all of them after an installation, are small to it for
  * a minute and longer, and a plan that is kept from then reads them from end to end until the next one. Of 40,000 operations
- * of one that came within half a minute it did so for each claim, settlement and content.
+ * of one that came within half a minute it did so for each claim, settlement and content. Of small tables without such an
+ * index, PostgreSQL before 18 takes the cost for so high that it would compile the statement.
  */
-const BY_INDEX = 'SET enable_seqscan = off';
+const BY_INDEX = 'SET enable_seqscan = off; SET jit = off';
 
 export interface DatabaseOptions {
   /** Connection URL of the role that reads and writes rows. */
@@ -52,13 +53,18 @@ export class Database {
 
   constructor(options: DatabaseOptions) {
     this.url = options.url;
+    const connectTimeoutMs = options.connectTimeoutMs ?? 3_000;
+    const byIndex: pg.QueryConfig & { query_timeout: number } = {
+      text: BY_INDEX,
+      query_timeout: connectTimeoutMs,
+    };
     // Awaited, which pg does and its types do not say.
-    const onConnect: (client: pg.ClientBase) => unknown = (client) => client.query(BY_INDEX);
+    const onConnect: (client: pg.ClientBase) => unknown = (client) => client.query(byIndex);
     this.pool = new pg.Pool({
       connectionString: options.url,
       max: options.poolSize,
       application_name: options.applicationName,
-      connectionTimeoutMillis: options.connectTimeoutMs ?? 3_000,
+      connectionTimeoutMillis: connectTimeoutMs,
       // A server that vanished without a word must not hold a request for ever.
       query_timeout: QUERY_TIMEOUT_MS,
       keepAlive: true,

@@ -116,18 +116,27 @@ describe('takeTurns', () => {
     expect(await sparse()).toEqual([true]);
   });
 
-  it('waits for an eighth of a window to come free before the next turn of a credential', async () => {
+  it('waits for an eighth of a window to come free before the next turn of a credential, or a moment', async () => {
+    const handedOver = (when: string) =>
+      store.db.query(`UPDATE credential_windows SET handed_over_at = now() + interval '${when}'`);
     await store.accept(tenant, 80);
     const { taken } = await take('small', 500);
+    await handedOver('1 hour');
     await deliver(taken.slice(0, 6));
     expect(await store.dispatches.lanesWithWork()).toEqual([]);
     expect((await take('small', 500)).turn).toBeNull();
     await deliver(taken.slice(6, 7));
     expect((await take('small', 500)).ids).toHaveLength(7);
+    await deliver(taken.slice(7, 8));
+    await handedOver('1 hour');
+    expect((await take('small', 500)).turn).toBeNull();
+    await handedOver('-60 milliseconds');
+    expect((await take('small', 500)).ids).toHaveLength(1);
     // A window of one is all free or not at all.
     await store.db.query('UPDATE credential_windows SET outstanding = 1, "window" = 1');
     expect((await take('small', 500)).turn).toBeNull();
     await store.db.query('UPDATE credential_windows SET outstanding = 0');
+    await handedOver('1 hour');
     expect((await take('small', 500)).ids).toHaveLength(1);
     await store.db.query('UPDATE credential_windows SET "window" = 50');
   });

@@ -44,12 +44,16 @@ const freeOf = (fcm: string, apn: string) =>
 const roomOf = (fcm: string, apn: string) =>
   `least(${freeOf(fcm, apn)}, ${MAX_WINDOW} - w.outstanding)`;
 
+/** A turn costs as much for one push as for dozens, and each settlement makes room. */
+const TURN_EVERY = `interval '50 milliseconds'`;
+
 /**
- * A turn costs as much for one push as for dozens, and each settlement makes room: a credential gets its next turn when
- * an eighth of what it may have in hand came free. What it has in hand keeps the workers busy until then.
+ * A credential gets its next turn when an eighth of what it may have in hand came free, or a little while after its last
+ * one: until then what it has in hand keeps the workers busy, and its small sends wait no longer behind its bulk.
  */
 const isReady = (fcm: string, apn: string) =>
-  `w.paused_until IS NULL AND ${roomOf(fcm, apn)} > 0 AND (${freeOf(fcm, apn)}) * 8 >= ${mostOf(fcm, apn)}`;
+  `w.paused_until IS NULL AND ${roomOf(fcm, apn)} > 0
+    AND ((${freeOf(fcm, apn)}) * 8 >= ${mostOf(fcm, apn)} OR w.handed_over_at < now() - ${TURN_EVERY})`;
 
 /** Accounts that one transaction looks at: where each has little to send, they share its cost. */
 const MAX_ACCOUNTS = 32;
@@ -113,7 +117,7 @@ FROM (
 ) pairs CROSS JOIN LATERAL (
   SELECT operation_id, provider, dispatched_through FROM operation_parts
   WHERE pending AND lane = $1 AND account_id = pairs.account_id AND credential_id = pairs.credential_id
-  ORDER BY operation_id LIMIT pairs.most + 1 FOR UPDATE
+  ORDER BY operation_id LIMIT greatest(pairs.most, 0) + 1 FOR UPDATE
 ) q
 WHERE pairs.most > 0`,
 };
@@ -146,7 +150,8 @@ CROSS JOIN LATERAL (
 
 /**
  * Moves the cursors ($1 to $4), puts the accounts ($5) of the lane ($6) at the end of the line and counts what was handed
- * over ($7, $8). The windows are the last rows that a transaction locks, by id; see `changeWindows`.
+ * over ($7, $8). Of the rows only the windows are not locked yet, and they are the last ones of a transaction, by id; see
+ * `changeWindows`.
  */
 const ADVANCE: Statement = {
   name: 'advance',
@@ -259,7 +264,10 @@ interface Pair extends Pick<PartRow, 'credential_id' | 'most' | 'sparse'> {
   last: number;
 }
 
-/** The next pushes of accounts, an equal part of `limit` each, and of it for each of their credentials. */
+/**
+ * The next pushes of accounts, an equal part of `limit` each, and of that for each of their credentials that are ready, one at least:
+ * where credentials are many, a turn is longer than `limit`.
+ */
 async function takePushes(
   client: PoolClient,
   lane: DispatchLane,
