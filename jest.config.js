@@ -27,21 +27,20 @@ const common = {
   modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/.data/'],
 };
 
-/** Two files at a time; one of them compares two times. */
-const service = 'test/(contract|client|scripts)/(?!rate-limits-shared)';
+/** They compare times or rates, or count what a span of time allows: each has the machine to itself. */
+const timed = [
+  'test/contract/rate-limits-shared',
+  'test/e2e/(callers-stay-in-command|chaos|nobody-waits-for-another|the-simulator-is-fast)',
+].join('|');
 
-/** Three sizes of test, told apart by name, and of the largest those that do not watch the clock; see CONTRIBUTING.md. */
+/** Three sizes of test, told apart by name, and of the largest those that watch the clock; see CONTRIBUTING.md. */
 export default {
   // Jest knows one for all projects only: what hangs ends, what is slow on a busy machine does not.
   testTimeout: 120_000,
   projects: [
     { ...common, displayName: 'pure', testRegex: '(?<!medium-|e2e-)spec\\.ts$' },
     { ...common, displayName: 'medium', testRegex: '\\.medium-spec\\.ts$' },
-    {
-      ...common,
-      displayName: 'service',
-      testRegex: `${service}.*\\.e2e-spec\\.ts$`,
-    },
-    { ...common, displayName: 'e2e', testRegex: `^(?!.*${service}).*\\.e2e-spec\\.ts$` },
+    { ...common, displayName: 'e2e', testRegex: `^(?!.*(${timed})).*\\.e2e-spec\\.ts$` },
+    { ...common, displayName: 'timed', testRegex: `(${timed}).*\\.e2e-spec\\.ts$` },
   ],
 };

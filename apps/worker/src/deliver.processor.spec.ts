@@ -6,6 +6,7 @@ import { DeliverProcessor } from './deliver.processor.js';
 import type { Prepared } from './sender.js';
 
 const now = new Date('2026-04-20T14:22:00Z');
+const acceptedAt = new Date('2026-04-20T14:21:58Z');
 const dispatchedAt = new Date('2026-04-20T14:21:59Z');
 const claimed = (over: Partial<ClaimedPush> = {}): ClaimedPush => ({
   id: newId(),
@@ -42,6 +43,7 @@ interface Given {
   /** How far the worker's own clock is ahead of the database's. */
   aheadMs?: number;
   dispatchedAt?: Date;
+  wentFirst?: boolean;
   /** What the registration makes of the outcome. */
   heed?: (outcome: Outcome) => Outcome;
 }
@@ -49,6 +51,7 @@ interface Given {
 async function deliver(given: Given = {}) {
   const committed: PushSettlement[] = [];
   const retired: unknown[] = [];
+  const firstTried: number[] = [];
   const sentAt: Date[] = [];
   const push = claimed(given.push);
   const claim: Claim = { state: 'claimed', push, sendBefore: 100, answeredAt: 0 };
@@ -72,6 +75,7 @@ async function deliver(given: Given = {}) {
               state: 'ready',
               immediate: false,
               version: 3,
+              sentAt: acceptedAt,
               send,
               ...given.prepared,
             } as Prepared),
@@ -92,16 +96,22 @@ async function deliver(given: Given = {}) {
         // After the commit: a retirement never comes before what the caller sees.
         retire: ({ token }, { since }) => retired.push([token, since, committed.length]),
       },
+      onFirstTried: (lateMs) => void firstTried.push(lateMs),
       logger: { warn: () => undefined },
     },
   );
-  const comeBackAt = await processor.deliver(push.id, given.dispatchedAt ?? dispatchedAt);
+  const comeBackAt = await processor.deliver(
+    push.id,
+    given.dispatchedAt ?? dispatchedAt,
+    given.wentFirst ?? false,
+  );
   return {
     comeBackInMs: comeBackAt === undefined ? undefined : comeBackAt.getTime() - workerNow.getTime(),
     settlement: committed[0],
     committed: committed.length,
     sends: sentAt.length,
     sentAt: sentAt[0],
+    firstTried,
     retired,
   };
 }
@@ -118,6 +128,15 @@ describe('DeliverProcessor', () => {
       dispatchedAt,
     });
     expect([sends, comeBackInMs]).toEqual([1, undefined]);
+  });
+
+  it('tells how late a push is tried first that was put before others', async () => {
+    const late = now.getTime() - acceptedAt.getTime();
+    const wentFirst = true;
+    expect((await deliver({ wentFirst, push: { lease: 1 } })).firstTried).toEqual([late]);
+    // Tried before, it may have waited for its own sake; and nobody said that the others should be quick.
+    expect((await deliver({ wentFirst, push: { lease: 2 } })).firstTried).toEqual([]);
+    expect((await deliver({ push: { lease: 1 } })).firstTried).toEqual([]);
   });
 
   it('was handed over before it was claimed, also by a clock that was read a moment off', async () => {

@@ -30,14 +30,15 @@ export class DeliverProcessor {
    * Delivers one push; throws for nothing that a push, a provider or the database did.
    *
    * @param dispatchedAt when it was handed over.
+   * @param wentFirst whether it was put before others.
    * @returns when it shall come back; nothing when it is over.
    */
-  async deliver(id: Uuid, dispatchedAt: Date): Promise<Date | undefined> {
+  async deliver(id: Uuid, dispatchedAt: Date, wentFirst: boolean): Promise<Date | undefined> {
     const claim = await this.claim(id);
     if (claim.state === 'over') return undefined;
     if (claim.state === 'wait') return this.in(claim.waitMs);
     const delivery = new Delivery(claim, dispatchedAt, this.options);
-    const next = await this.attempt(claim, delivery);
+    const next = await this.attempt(claim, delivery, wentFirst);
     const { paused } = await this.settlements.commit(delivery.settlement(next));
     if (next.retire !== null) this.options.deadTokens.retire(claim.push, next.retire);
     // Behind a pause it has no job: the end of the pause hands it over again.
@@ -57,7 +58,7 @@ export class DeliverProcessor {
     return new Date(this.options.clock.now().getTime() + ms);
   }
 
-  private async attempt(claim: Claim, delivery: Delivery): Promise<Settlement> {
+  private async attempt(claim: Claim, delivery: Delivery, wentFirst: boolean): Promise<Settlement> {
     const prepared = await this.prepare(claim);
     // Whether its time is up hangs on its content (`immediate`): the sweep ends what is over.
     if (prepared === null) return delivery.settleLostLease() ?? released(NOT_PREPARED_WAIT_MS);
@@ -74,6 +75,9 @@ export class DeliverProcessor {
     // Too late to be sure of the lease until the deadline: somebody else may take it.
     if (this.options.monotonicMs() >= claim.sendBefore) return released(0);
     delivery.version = prepared.version;
+    // What was tried before has waited for other reasons.
+    if (wentFirst && claim.push.lease === 1)
+      this.options.onFirstTried(delivery.now().getTime() - prepared.sentAt.getTime());
     return delivery.attempt(prepared.send);
   }
 

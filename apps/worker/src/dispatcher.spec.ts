@@ -1,8 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { DispatchLane, Turns } from '@app/persistence';
+import type { DispatchLane, Slowed, Turns } from '@app/persistence';
 import { Dispatcher } from './dispatcher.js';
 
 const SHARES = { FCM: 7, APN: 8 };
+const SLOWED: Slowed = { small: [], bulk: ['credential'], most: 0 };
 const open: Dispatcher[] = [];
 afterEach(async () => {
   await Promise.all(open.splice(0).map((dispatcher) => dispatcher.stop()));
@@ -14,19 +15,22 @@ function make(
   intervalMs = 60_000,
   usable = () => Promise.resolve(),
   lanes: () => DispatchLane[] = () => ['small', 'bulk'],
+  restMs = 0,
 ) {
   const taken: DispatchLane[] = [];
   const asked: unknown[] = [];
   const warnings: unknown[] = [];
+  const told: unknown[] = [];
   let waiting: { count: number; resolve: () => void } | undefined;
   const dispatcher = new Dispatcher(
     {
-      lanesWithWork: (shares) => {
-        asked.push(shares);
+      lanesWithWork: (...look) => {
+        asked.push(look);
         return Promise.resolve(lanes());
       },
-      takeTurns: (lane) => {
+      takeTurns: (lane, _limit, _handOver, ...look) => {
         taken.push(lane);
+        expect(look).toEqual([SHARES, SLOWED]);
         if (waiting !== undefined && taken.length >= waiting.count) waiting.resolve();
         const turn = turns(lane, taken.length);
         return turn instanceof Error ? Promise.reject(turn) : Promise.resolve(turn);
@@ -37,6 +41,7 @@ function make(
       intervalMs,
       handOver: () => Promise.resolve(),
       shares: () => SHARES,
+      courtesy: { slowed: SLOWED, restMs, onTurn: (...turn) => void told.push(turn) },
       usable,
       logger: { warn: (fields: unknown) => void warnings.push(fields) },
     },
@@ -47,10 +52,11 @@ function make(
       if (taken.length >= count) resolve();
       else waiting = { count, resolve };
     });
-  return { dispatcher, taken, asked, warnings, afterTurns };
+  return { dispatcher, taken, asked, told, warnings, afterTurns };
 }
 
-const turn: Turns = { accountIds: ['a'], handedOver: 10 };
+const backlogs = new Map([['credential', 10]]);
+const turn: Turns = { accountIds: ['a'], handedOver: 10, backlogs };
 
 describe('Dispatcher', () => {
   it('takes three small turns, then one bulk, while there is work; every fourth time bulk first', async () => {
@@ -73,7 +79,7 @@ describe('Dispatcher', () => {
       const handedOver = room;
       room = 0;
       got[lane] += handedOver;
-      return handedOver === 0 ? null : { accountIds: ['a'], handedOver };
+      return handedOver === 0 ? null : { ...turn, handedOver };
     });
     for (let freed = 0; freed < 40; freed++) {
       room = 10;
@@ -99,7 +105,10 @@ describe('Dispatcher', () => {
     while (asked.length < 2) await new Promise(setImmediate);
     await dispatcher.stop();
     expect(taken).toEqual(['bulk']);
-    expect(asked).toEqual([SHARES, SHARES]);
+    expect(asked).toEqual([
+      [SHARES, SLOWED],
+      [SHARES, SLOWED],
+    ]);
   });
 
   it('asks a lane no further in a round once it found nothing', async () => {
@@ -128,6 +137,19 @@ describe('Dispatcher', () => {
     dispatcher.wake();
     await afterTurns(5);
     expect(warnings).toHaveLength(1);
+  });
+
+  it('tells what was handed over of backlogs, and looks again when their rest is over', async () => {
+    const { dispatcher, told, afterTurns } = make(
+      (_lane, at) => (at === 1 ? turn : null),
+      60_000,
+      undefined,
+      () => ['bulk'],
+      5,
+    );
+    dispatcher.wake();
+    await afterTurns(4);
+    expect(told).toEqual([['bulk', backlogs]]);
   });
 
   it('takes no turn after it was stopped', async () => {

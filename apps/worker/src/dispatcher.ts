@@ -1,5 +1,6 @@
 import type { DispatchChunk, DispatchLane, DispatchRepository, Shares } from '@app/persistence';
 import type { Logger } from '@app/platform';
+import type { Courtesy } from './courtesy.js';
 
 /** Small sends pass bulk: three turns of theirs, then one of the others. */
 const SMALL_FIRST: readonly [DispatchLane, number][] = [
@@ -21,6 +22,8 @@ export interface DispatcherOptions {
   usable: () => Promise<void>;
   /** Most that one credential may have outstanding now, whatever its window. */
   shares: () => Shares;
+  /** Says whose backlogs have less of a turn, or none. */
+  courtesy: Pick<Courtesy, 'slowed' | 'restMs' | 'onTurn'>;
   onHandedOver?: (pushes: number) => void;
   logger: Pick<Logger, 'warn'>;
 }
@@ -72,14 +75,20 @@ export class Dispatcher {
     }
     this.running = false;
     if (this.stopped) return;
-    this.timer = setTimeout(() => this.wake(), this.options.intervalMs);
+    const { intervalMs, courtesy } = this.options;
+    const { restMs } = courtesy;
+    this.timer = setTimeout(
+      () => this.wake(),
+      restMs > 0 ? Math.min(restMs, intervalMs) : intervalMs,
+    );
   }
 
   /** Rounds of turns until one whole round hands nothing over. */
   private async takeTurns(): Promise<void> {
     for (;;) {
       await this.options.usable();
-      const lanes = await this.dispatches.lanesWithWork(this.options.shares());
+      const { shares, courtesy } = this.options;
+      const lanes = await this.dispatches.lanesWithWork(shares(), courtesy.slowed);
       if (lanes.length === 0) return;
       let handedOver = 0;
       const isBulkFirst = this.rounds % BULK_FIRST_EVERY === BULK_FIRST_EVERY - 1;
@@ -94,11 +103,13 @@ export class Dispatcher {
 
   /** Up to `turns` turns of a lane; stops at the first that finds nothing. */
   private async take(lane: DispatchLane, turns: number): Promise<number> {
-    const { chunk, handOver, shares } = this.options;
+    const { chunk, handOver, shares, courtesy } = this.options;
     let handedOver = 0;
     for (let turn = 0; turn < turns && !this.stopped; turn++) {
-      const taken = await this.dispatches.takeTurns(lane, chunk, handOver, shares());
+      const { slowed } = courtesy;
+      const taken = await this.dispatches.takeTurns(lane, chunk, handOver, shares(), slowed);
       if (taken === null) break;
+      courtesy.onTurn(lane, taken.backlogs);
       handedOver += taken.handedOver;
     }
     return handedOver;

@@ -12,6 +12,8 @@ export type Prepared =
       immediate: boolean;
       /** Of the credential's secret. */
       version: number;
+      /** When its caller wanted it on its way: it was accepted, or its time came. */
+      sentAt: Date;
       /** @param at the instant of the attempt, by the database's clock. */
       send: (at: Date) => Promise<Outcome>;
     }
@@ -34,12 +36,10 @@ export class Sender {
     ]);
     const immediate = content.settings.ttlSeconds === 0;
     if (credential === null) return { state: 'no-credential', immediate };
+    const sentAt = content.scheduledFor ?? instantOfId(push.id);
     let rendered: RenderedContent;
     try {
-      rendered = content.template.render(
-        push.variables ?? {},
-        content.scheduledFor ?? instantOfId(push.id),
-      );
+      rendered = content.template.render(push.variables ?? {}, sentAt);
     } catch (error) {
       if (!(error instanceof RenderError)) throw error;
       const outcome = payloadFault(error.message);
@@ -47,7 +47,7 @@ export class Sender {
     }
     const send = (at: Date) =>
       this.handOver(credential, toMessage(push, content, rendered, immediate, at));
-    return { state: 'ready', immediate, version: credential.version, send };
+    return { state: 'ready', immediate, version: credential.version, sentAt, send };
   }
 
   private async handOver(credential: ProviderCredential, message: Message): Promise<Outcome> {

@@ -60,7 +60,10 @@ function processorOf(
       { leaseMs: 60_000, requestTimeoutMs: 1_000, leaseMarginMs: 1_000 },
       logger,
     ),
-    { prepare: () => Promise.resolve({ state: 'ready', immediate, version: 1, send }) },
+    {
+      prepare: () =>
+        Promise.resolve({ state: 'ready', immediate, version: 1, sentAt: new Date(), send }),
+    },
     new Settlements(worker.deliveries, { onFailing, logger }),
     {
       policy: defaultRetryPolicy,
@@ -68,6 +71,7 @@ function processorOf(
       random: () => 0.5,
       monotonicMs: () => performance.now(),
       deadTokens: { heed: (_, said) => Promise.resolve(said), retire: () => undefined },
+      onFirstTried: () => undefined,
       logger,
     },
   );
@@ -192,7 +196,7 @@ describe('what a provider says', () => {
     const processor = processorOf({ send: () => Promise.resolve(outcome) }, (is) =>
       failing.push(is),
     );
-    await processor.deliver(pushId, new Date());
+    await processor.deliver(pushId, new Date(), false);
     expect(failing).toEqual([]);
     const found = await store.pushes.find(tenant.accountId, pushId);
     expect(found?.push).toMatchObject(expected);
@@ -217,7 +221,7 @@ describe('a claim whose answer is lost', () => {
     });
     // The name of the statement as it is bound: its text is sent once a connection.
     const lost = link.loseAnswerTo('\0claim\0');
-    expect(await processor.deliver(pushId, new Date())).toBeUndefined();
+    expect(await processor.deliver(pushId, new Date(), false)).toBeUndefined();
     await lost;
     expect(sends).toBe(1);
     const [row] = await store.db.query(

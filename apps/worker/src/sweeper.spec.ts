@@ -19,6 +19,8 @@ interface Given {
   rounds?: Rounds;
   counters?: number;
   parts?: number;
+  /** Somebody's pass was a moment ago. */
+  early?: boolean;
   /** What this does fails. */
   failing?: string;
   /** At work on a rewind: it may take several transactions. */
@@ -39,7 +41,12 @@ function make(given: Given) {
     calls.push(name);
     return name === given.failing ? Promise.reject(new Error(name)) : Promise.resolve(answer);
   };
-  const pass: Record<keyof SweepPass, () => Promise<unknown>> = {
+  const due: number[] = [];
+  const pass: Record<keyof SweepPass, (...args: never[]) => Promise<unknown>> = {
+    isDue: (afterMs: number) => {
+      due.push(afterMs);
+      return Promise.resolve(given.early !== true);
+    },
     remember: () => note('remember', null),
     recall: () => note('recall', null),
     rewindNext: () => note('rewindNext', undefined),
@@ -104,6 +111,7 @@ function make(given: Given) {
   return {
     sweeper,
     calls,
+    due,
     faults,
     requeued,
     warnings,
@@ -277,6 +285,13 @@ describe('Sweeper', () => {
     const { sweeper, calls, work } = make({ locked: true });
     await sweeper.sweep();
     expect([calls, work()]).toEqual([[], 0]);
+  });
+
+  it('does nothing where another worker has passed a moment ago', async () => {
+    const { sweeper, calls, due, work } = make({ early: true, intervalMs: 5_000 });
+    await sweeper.sweep();
+    expect([calls, work()]).toEqual([[], 0]);
+    expect(due).toEqual([4_000]);
   });
 
   it('goes on by its timer after a pass that failed, until it is stopped', async () => {

@@ -79,13 +79,15 @@ export class Sweeper {
     await this.current;
   }
 
-  /** One pass, unless another worker is at it. What each rule does is kept, whatever becomes of the others. */
+  /** One pass, unless another worker is at it, or was a moment ago. What each rule does is kept, whatever becomes of the others. */
   async sweep(): Promise<void> {
     // Asked before the transaction: a queue that does not answer must not hold the lock.
     const epoch = await this.epoch();
-    const found = await this.sweeps.pass((pass) => this.mend(pass, epoch));
-    this.passes++;
+    const found = await this.sweeps.pass(async (pass) =>
+      (await pass.isDue(this.options.intervalMs * 0.8)) ? this.mend(pass, epoch) : null,
+    );
     if (found === null) return;
+    this.passes++;
     const { queueLost, lost } = found;
     if (queueLost !== null) await this.apart('rewind', () => this.rewind(queueLost));
     if (lost.length > 0) await this.apart('requeue', () => this.requeue(lost));

@@ -1,6 +1,7 @@
 import type { PushSettlement, Settled } from '@app/persistence';
 import { Metrics, within, type Registry } from '@app/platform';
 import { countJobs, QUEUES, type QueueConnection } from '@app/queue';
+import type { Courtesy } from './courtesy.js';
 import type { SweepRule } from './sweeper.js';
 
 const QUEUE_STATES = ['waiting', 'delayed', 'active', 'failed'] as const;
@@ -65,6 +66,15 @@ export class WorkerMetrics {
           }),
         );
       },
+    );
+  }
+
+  watchPace(courtesy: Pick<Courtesy, 'limit'>): void {
+    this.metrics.gauge(
+      'fanfare_backlog_pace',
+      'Pushes of backlogs that this worker hands over a second at the most; +Inf: as many as there is room for.',
+      [],
+      (gauge) => Promise.resolve(gauge.set(courtesy.limit)),
     );
   }
 

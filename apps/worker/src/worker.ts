@@ -29,6 +29,7 @@ import { Admission } from './admission.js';
 import { BulkMover } from './bulk-mover.js';
 import { CheckProcessor } from './check.processor.js';
 import { Claims } from './claims.js';
+import { Courtesy } from './courtesy.js';
 import { Credentials } from './credentials.js';
 import { DeadTokens } from './dead-tokens.js';
 import { DeliverProcessor } from './deliver.processor.js';
@@ -79,7 +80,9 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     logger,
   );
   const metrics = new WorkerMetrics();
+  const courtesy = new Courtesy({ monotonicMs });
   metrics.watchQueues(connection);
+  metrics.watchPace(courtesy);
 
   const enqueue = (pushes: readonly PushToQueue[]) =>
     handOver(producer, pushes, config.dispatch.timeoutMs);
@@ -96,6 +99,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   const dispatcher = new Dispatcher(new DispatchRepository(db), {
     ...config.dispatch,
     shares: () => admission.shares,
+    courtesy,
     usable: () => connection.usable(config.dispatch.timeoutMs),
     handOver: ({ lane, deliveries }) =>
       enqueue(
@@ -115,6 +119,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     },
     onCommitted(batch, settled, repeated) {
       metrics.onCommitted(batch, settled);
+      courtesy.onSettled(settled.changed.size);
       admission.onCommitted(batch, settled.changed, repeated);
       // What ended made room in its credential's window.
       dispatcher.wake();
@@ -148,11 +153,14 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       random: Math.random,
       monotonicMs,
       deadTokens,
+      onFirstTried: (lateMs) => {
+        if (config.dispatch.backlogPace === 'courteous') courtesy.onTried(lateMs);
+      },
       logger,
     },
   );
   const consumers = QUEUES.map((queue) =>
-    createDeliveryConsumer(connection, queue, (id, at) => processor.deliver(id, at), {
+    createDeliveryConsumer(connection, queue, (...delivery) => processor.deliver(...delivery), {
       concurrency: config.delivery.concurrency,
       requeue: (deliveries) => producer.enqueue(queue, deliveries, config.dispatch.timeoutMs),
       lockMs: config.queue.jobLockMs,

@@ -45,26 +45,30 @@ RETURNING o.id`;
 
 /**
  * $1 after, $2 limit. A part says where its QUEUED pushes are: `pending` above its cursor, `open` at or
- * below it. One that does not say so is looked at by nobody. Said once too often it costs one look.
+ * below it. One that does not say so is looked at by nobody. Said once too often it costs one look. LATERAL and ANY look
+ * parts up: joined, all that there ever were may be read.
  */
 const MEND_PARTS = `
 WITH looked AS (
   SELECT id, last_push_id FROM operations
   WHERE status = 'PROCESSING' AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2
 ), lost AS (
-  SELECT q.operation_id, q.provider FROM looked o JOIN operation_parts q ON q.operation_id = o.id
-  WHERE (NOT q.pending AND EXISTS (
-      SELECT FROM push_notifications
-      WHERE operation_id = o.id AND provider = q.provider AND status = 'QUEUED'
-        AND id > coalesce(q.dispatched_through, o.id) AND id <= o.last_push_id))
-    OR (NOT q.open AND EXISTS (
-      SELECT FROM push_notifications
-      WHERE operation_id = o.id AND provider = q.provider AND status = 'QUEUED'
-        AND id > o.id AND id <= q.dispatched_through))
-  FOR UPDATE OF q SKIP LOCKED
+  SELECT q.* FROM looked o CROSS JOIN LATERAL (
+    SELECT operation_id, provider FROM operation_parts q
+    WHERE operation_id = o.id AND ((NOT pending AND EXISTS (
+        SELECT FROM push_notifications
+        WHERE operation_id = o.id AND provider = q.provider AND status = 'QUEUED'
+          AND id > coalesce(q.dispatched_through, o.id) AND id <= o.last_push_id))
+      OR (NOT open AND EXISTS (
+        SELECT FROM push_notifications
+        WHERE operation_id = o.id AND provider = q.provider AND status = 'QUEUED'
+          AND id > o.id AND id <= q.dispatched_through)))
+    FOR UPDATE SKIP LOCKED
+  ) q
 ), mended AS (
-  UPDATE operation_parts q SET pending = true, open = q.open OR q.dispatched_through IS NOT NULL
-  FROM lost l WHERE q.operation_id = l.operation_id AND q.provider = l.provider RETURNING q.operation_id
+  UPDATE operation_parts SET pending = true, open = open OR dispatched_through IS NOT NULL
+  WHERE operation_id = ANY(ARRAY(SELECT operation_id FROM lost))
+    AND (operation_id, provider) IN (SELECT operation_id, provider FROM lost) RETURNING true
 )
 SELECT (SELECT count(*) FROM looked)::int AS looked, (SELECT id FROM looked ORDER BY id DESC LIMIT 1) AS last,
   (SELECT count(*) FROM mended)::int AS mended`;

@@ -18,10 +18,11 @@ export const IN_INDEX_ORDER =
  * Every table that grows has an index for each way that it is read, and has rows soon. What PostgreSQL thinks of a table is
  * as old as its last ANALYZE: a day's fresh partition, or all of them after an installation, are small to it for
  * a minute and longer, and a plan that is kept from then reads them from end to end until the next one. Of 40,000 operations
- * of one that came within half a minute it did so for each claim, settlement and content. Of small tables without such an
+ * of one that came within half a minute it did so for each claim, settlement and content. A bitmap too is read to its end, and sorted, where an index in order would end
+ * with the page; and it leaves the entries of dead rows where they are. Of small tables without such an
  * index, PostgreSQL before 18 takes the cost for so high that it would compile the statement.
  */
-const BY_INDEX = 'SET enable_seqscan = off; SET jit = off';
+const BY_INDEX = 'SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off';
 
 export interface DatabaseOptions {
   /** Connection URL of the role that reads and writes rows. */

@@ -2,7 +2,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import { newId, type Uuid } from '@app/domain';
 import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import { WHOLE, type Shares } from './credential-windows.js';
-import { SPARSE_BURST, type Dispatch } from './dispatch.repository.js';
+import {
+  SPARSE_BURST,
+  type Dispatch,
+  type DispatchChunk,
+  type DispatchLane,
+  type Slowed,
+} from './dispatch.repository.js';
 import { settlementOf, type Tenant } from './testing.js';
 
 let store: TestStore;
@@ -71,7 +77,55 @@ describe('lanesWithWork', () => {
   });
 });
 
+describe('credentials that are slowed', () => {
+  const slowed = (small: Uuid[], bulk: Uuid[], most = 0): Slowed => ({ small, bulk, most });
+  const takeSlowed = async (lane: DispatchLane, some: Slowed) => {
+    let taken = 0;
+    const count = ({ deliveries }: DispatchChunk) => {
+      taken += deliveries.length;
+      return Promise.resolve();
+    };
+    await store.dispatches.takeTurns(lane, 500, count, WHOLE, some);
+    return taken;
+  };
+  const lanes = async (some: Slowed) =>
+    (await store.dispatches.lanesWithWork(WHOLE, some)).toSorted();
+
+  it('have no turn in their lane while they rest, and are no work of it', async () => {
+    await store.accept(tenant, 3);
+    await store.accept(tenant, 120);
+    expect(await lanes(slowed([tenant.apn], [tenant.apn]))).toEqual(['bulk', 'small']);
+    expect(await lanes(slowed([], [tenant.fcm]))).toEqual(['small']);
+    expect(await lanes(slowed([tenant.fcm], []))).toEqual(['bulk']);
+    expect(await takeSlowed('bulk', slowed([], [tenant.fcm]))).toBe(0);
+    expect(await takeSlowed('small', slowed([], [tenant.fcm]))).toBe(3);
+    expect(await takeSlowed('bulk', slowed([tenant.fcm], []))).toBeGreaterThan(0);
+  });
+
+  it('have small turns otherwise', async () => {
+    await store.accept(tenant, 120);
+    const some = slowed([], [tenant.fcm], 7);
+    expect(await lanes(some)).toEqual(['bulk']);
+    expect(await takeSlowed('bulk', some)).toBe(7);
+  });
+});
+
 describe('takeTurns', () => {
+  it('has nothing go first of a credential that it left some of', async () => {
+    await store.accept(tenant, 30);
+    const sparse = (taken: readonly Dispatch[]) => taken.filter((each) => each.sparse).length;
+    const { taken } = await take('small', 20);
+    expect(sparse(taken)).toBe(0);
+    await deliver(taken);
+    expect(sparse((await take('small', 20)).taken)).toBe(SPARSE_BURST);
+  });
+
+  it('says of which credentials it left some, and how many it handed over of those', async () => {
+    await store.accept(tenant, 30);
+    expect((await take('small', 20)).turn?.backlogs).toEqual(new Map([[tenant.fcm, 20]]));
+    expect((await take('small', 20)).turn?.backlogs).toEqual(new Map());
+  });
+
   it('hands every push over once, in order, chunk by chunk', async () => {
     const operationId = await store.accept(tenant, 45);
     const chunks: Uuid[][] = [];
@@ -380,6 +434,22 @@ describe('sweep', () => {
     expect(await remember('a')).toBeNull();
     expect(await remember('b')).toBe('a');
     expect(await remember('b')).toBe('b');
+  });
+
+  it('is due so long after the last pass, whoever made it, and when that lies in the future', async () => {
+    const isDue = () => store.sweeps.pass((pass) => pass.isDue(60_000));
+    const passedIn = (time: string) =>
+      store.db.query(
+        `UPDATE sweep_state SET value = (now() + $1::interval)::text WHERE name = 'pass'`,
+        [time],
+      );
+    expect([await isDue(), await isDue()]).toEqual([true, false]);
+    await passedIn('-59 seconds');
+    expect(await isDue()).toBe(false);
+    await passedIn('-61 seconds');
+    expect([await isDue(), await isDue()]).toEqual([true, false]);
+    await passedIn('1 hour');
+    expect([await isDue(), await isDue()]).toEqual([true, false]);
   });
 
   it('lets one worker at a time pass', async () => {

@@ -28,7 +28,19 @@ export interface Turns {
   accountIds: Uuid[];
   /** How many pushes were handed over. */
   handedOver: number;
+  /** Of credentials that have more to send in that lane: how many pushes of each were handed over. */
+  backlogs: ReadonlyMap<Uuid, number>;
 }
+
+/** By lane, credentials that get less of a turn than there is room for. */
+export interface Slowed extends Readonly<Record<DispatchLane, readonly Uuid[]>> {
+  /** So many pushes each; 0: they rest. */
+  most: number;
+}
+
+const NOBODY: Slowed = { small: [], bulk: [], most: 0 };
+
+const restingIn = (lane: DispatchLane, slowed: Slowed) => (slowed.most > 0 ? [] : slowed[lane]);
 
 /** Most that a credential may have in hand. */
 const mostOf = (fcm: string, apn: string) => `least(w."window", ${shareOf(fcm, apn)})`;
@@ -73,10 +85,15 @@ WITH RECURSIVE busy AS (
      ORDER BY account_id, credential_id LIMIT 1) next)
 )`;
 
-/** As `busyIn`, and those of them that have room: `ready`. */
-const readyIn = (lane: string, fcm: string, apn: string) => `${busyIn(lane)}, ready AS (
+/** As `busyIn`, and those of them that have room and do not rest: `ready`. */
+const readyIn = (
+  lane: string,
+  fcm: string,
+  apn: string,
+  resting: string,
+) => `${busyIn(lane)}, ready AS (
   SELECT busy.account_id, busy.credential_id FROM busy JOIN ${WINDOWS} USING (credential_id)
-  WHERE ${isReady(fcm, apn)}
+  WHERE ${isReady(fcm, apn)} AND busy.credential_id <> ALL (${resting})
 )`;
 
 /** Looked at without a transaction, since mostly there is none: each settlement asks. */
@@ -85,14 +102,14 @@ const LANES: Statement = {
   text: `
 SELECT lanes.lane FROM (VALUES ('small'::lane), ('bulk')) AS lanes (lane)
 WHERE EXISTS (
-  ${readyIn('lanes.lane', '$1', '$2')}
+  ${readyIn('lanes.lane', '$1', '$2', `CASE lanes.lane WHEN 'small' THEN $3::uuid[] ELSE $4::uuid[] END`)}
   SELECT FROM ready)`,
 };
 
 /** The accounts that wait longest among those with work and room. */
 const NEXT_TURNS: Statement = {
   name: 'next-turns',
-  text: `${readyIn('$1', '$2', '$3')}, accounts AS (
+  text: `${readyIn('$1', '$2', '$3', '$4::uuid[]')}, accounts AS (
   SELECT account_id, array_agg(credential_id ORDER BY credential_id) AS credential_ids FROM ready GROUP BY account_id
 )
 SELECT t.account_id, accounts.credential_ids FROM dispatch_turns t JOIN accounts USING (account_id)
@@ -199,8 +216,13 @@ export class DispatchRepository {
   constructor(private readonly db: Database) {}
 
   /** @returns the lanes in which some account has work and room. */
-  async lanesWithWork(shares: Shares = WHOLE): Promise<DispatchLane[]> {
-    const rows = await this.db.query<{ lane: DispatchLane }>(LANES, [shares.FCM, shares.APN]);
+  async lanesWithWork(shares: Shares = WHOLE, slowed = NOBODY): Promise<DispatchLane[]> {
+    const rows = await this.db.query<{ lane: DispatchLane }>(LANES, [
+      shares.FCM,
+      shares.APN,
+      restingIn('small', slowed),
+      restingIn('bulk', slowed),
+    ]);
     return rows.map(({ lane }) => lane);
   }
 
@@ -218,15 +240,17 @@ export class DispatchRepository {
     limit: number,
     handOver: (chunk: DispatchChunk) => Promise<void>,
     shares: Shares = WHOLE,
+    slowed = NOBODY,
   ): Promise<Turns | null> {
     return this.db.transaction(async (client) => {
       const { rows } = await client.query<TurnRow>({
         ...NEXT_TURNS,
-        values: [lane, shares.FCM, shares.APN],
+        values: [lane, shares.FCM, shares.APN, restingIn(lane, slowed)],
       });
       if (rows.length === 0) return null;
       const accountIds = rows.map((turn) => turn.account_id);
-      const { deliveries, advances, counts } = await takePushes(client, lane, rows, limit, shares);
+      const taken = await takePushes(client, lane, rows, limit, shares, slowed);
+      const { deliveries, advances, counts, backlogs } = taken;
       if (deliveries.length > 0) await handOver({ lane, deliveries });
       await client.query({
         ...ADVANCE,
@@ -241,7 +265,7 @@ export class DispatchRepository {
           [...counts.values()],
         ],
       });
-      return { accountIds, handedOver: deliveries.length };
+      return { accountIds, handedOver: deliveries.length, backlogs };
     });
   }
 }
@@ -256,6 +280,8 @@ interface Taken {
   deliveries: Dispatch[];
   /** By credential. */
   counts: Map<Uuid, number>;
+  /** As `counts`, of those that have more. */
+  backlogs: Map<Uuid, number>;
 }
 
 /** The parts of one credential in a turn: those from `first` to `last`, counted from 1. */
@@ -274,13 +300,15 @@ async function takePushes(
   turns: readonly TurnRow[],
   limit: number,
   shares: Shares,
+  slowed: Slowed,
 ): Promise<Taken> {
+  const isSlowed = new Set(slowed[lane]);
   const wanted = turns.flatMap(({ account_id: accountId, credential_ids: credentialIds }) =>
-    credentialIds.map((credentialId) => ({
-      accountId,
-      credentialId,
-      most: Math.ceil(limit / turns.length / credentialIds.length),
-    })),
+    credentialIds.map((credentialId) => {
+      const part = Math.ceil(limit / turns.length / credentialIds.length);
+      const most = isSlowed.has(credentialId) ? Math.min(part, slowed.most) : part;
+      return { accountId, credentialId, most };
+    }),
   );
   const { rows: parts } = await client.query<PartRow>({
     ...LOCK_NEXT_PARTS,
@@ -294,7 +322,7 @@ async function takePushes(
     ],
   });
   const pairs = pairsOf(parts);
-  const taken: Taken = { advances: [], deliveries: [], counts: new Map() };
+  const taken: Taken = { advances: [], deliveries: [], counts: new Map(), backlogs: new Map() };
   if (pairs.length === 0) return taken;
   const { rows } = await client.query<PushRow>({
     ...NEXT_PUSHES,
@@ -310,8 +338,14 @@ async function takePushes(
   const rowsOf = Map.groupBy(rows, (row) => row.pair);
   for (const [at, { credential_id: credentialId, most, sparse }] of pairs.entries()) {
     const before = taken.deliveries.length;
-    taken.advances.push(...cut(rowsOf.get(at + 1) ?? [], most, sparse, taken.deliveries));
-    taken.counts.set(credentialId, taken.deliveries.length - before);
+    const its = rowsOf.get(at + 1) ?? [];
+    // Who has more than a turn takes sends much, however little of it is in hand.
+    const hasMore = its.length > most;
+    const advances = cut(its, most, hasMore ? 0 : sparse, taken.deliveries);
+    taken.advances.push(...advances);
+    const count = taken.deliveries.length - before;
+    taken.counts.set(credentialId, count);
+    if (hasMore) taken.backlogs.set(credentialId, count);
   }
   return taken;
 }

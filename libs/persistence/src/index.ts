@@ -37,6 +37,7 @@ export {
   type Dispatch,
   type DispatchChunk,
   type DispatchLane,
+  type Slowed,
   type Turns,
 } from './dispatch.repository.js';
 export { MAX_WINDOW, WHOLE, type Shares } from './credential-windows.js';

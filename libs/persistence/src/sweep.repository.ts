@@ -48,6 +48,33 @@ ORDER BY operation_id LIMIT $2`;
 const LOCK_PROCESSING = `
 SELECT id FROM operations WHERE id = ANY($1::uuid[]) AND status = 'PROCESSING' ORDER BY id FOR NO KEY UPDATE`;
 
+/** LATERAL: each is looked up. Joined, the planner would read all that were ever dispatched where it expects few. */
+const ENDED_PARTS = `
+WITH ended AS MATERIALIZED (
+  SELECT o.id FROM (SELECT DISTINCT operation_id FROM operation_parts WHERE open OFFSET 0) q
+  CROSS JOIN LATERAL (
+    SELECT id FROM operations
+    WHERE id = q.operation_id AND (status IN ('COMPLETED', 'CANCELED')) IS TRUE
+    FOR NO KEY UPDATE SKIP LOCKED
+  ) o LIMIT $1
+)
+SELECT q.operation_id, q.provider FROM ended CROSS JOIN LATERAL (
+  SELECT operation_id, provider FROM operation_parts WHERE operation_id = ended.id AND open
+  FOR UPDATE SKIP LOCKED
+) q`;
+
+/** ANY goes by the primary key, however many the planner expects. */
+const CLOSE_PARTS = `
+UPDATE operation_parts SET open = false, pending = false
+WHERE operation_id = ANY($1::uuid[])
+  AND (operation_id, provider) IN (SELECT * FROM unnest($1::uuid[], $2::provider_kind[]))`;
+
+/** Every so many seconds ($1), whoever asks. One that was made in the future was made by a clock that was set back since. */
+const BEGIN_PASS = `
+INSERT INTO sweep_state AS s (name, value) VALUES ('pass', now()::text)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value
+WHERE s.value::timestamptz NOT BETWEEN now() - make_interval(secs => $1) AND now()`;
+
 const LOWEST = '00000000-0000-0000-0000-000000000000';
 
 /** Names in sweep_state: the queue that everything was rewound for, and how far that has come for another one. */
@@ -72,6 +99,15 @@ export interface LostPush {
 /** One sweep pass: a transaction that holds the sweep's advisory lock, so passes never overlap. */
 export class SweepPass {
   constructor(private readonly client: PoolClient) {}
+
+  /**
+   * Workers share one rhythm: however many there are, the database is swept as often as one would.
+   *
+   * @returns whether the last pass, by whomever, began longer ago.
+   */
+  async isDue(afterMs: number): Promise<boolean> {
+    return (await this.client.query(BEGIN_PASS, [afterMs / 1000])).rowCount === 1;
+  }
 
   /**
    * Remembers a value between passes and workers.
@@ -141,22 +177,15 @@ export class SweepPass {
    * dispatcher may wait for one of these parts while it has another that a rewind wants.
    */
   async closeParts(limit: number): Promise<void> {
-    await this.client.query(
-      `WITH ended AS MATERIALIZED (
-         SELECT o.id FROM (SELECT DISTINCT operation_id FROM operation_parts WHERE open OFFSET 0) q
-         CROSS JOIN LATERAL (
-           SELECT id FROM operations
-           WHERE id = q.operation_id AND (status IN ('COMPLETED', 'CANCELED')) IS TRUE
-           FOR NO KEY UPDATE SKIP LOCKED
-         ) o LIMIT $1
-       ), parts AS MATERIALIZED (
-         SELECT q.operation_id, q.provider FROM operation_parts q JOIN ended ON q.operation_id = ended.id
-         WHERE q.open FOR UPDATE OF q SKIP LOCKED
-       )
-       UPDATE operation_parts q SET open = false, pending = false
-       FROM parts p WHERE q.operation_id = p.operation_id AND q.provider = p.provider`,
+    const { rows } = await this.client.query<{ operation_id: Uuid; provider: ProviderKind }>(
+      ENDED_PARTS,
       [limit],
     );
+    if (rows.length === 0) return;
+    await this.client.query(CLOSE_PARTS, [
+      rows.map((row) => row.operation_id),
+      rows.map((row) => row.provider),
+    ]);
   }
 
   /** Keys of requests that need no longer be told from new ones. */
@@ -204,11 +233,14 @@ export class SweepPass {
     // Read without a lock: a locking read would take the counter's newest version beside old rows.
     const { rows } = await this.client.query<{ credential_id: Uuid; delta: number }>(
       `WITH actual AS (
-         SELECT q.credential_id, count(*)::int AS n
-         FROM operation_parts q JOIN push_notifications p
-           ON p.operation_id = q.operation_id AND p.provider = q.provider AND p.status = 'QUEUED'
-           AND p.id > q.operation_id AND p.id <= q.dispatched_through
-         WHERE q.open GROUP BY q.credential_id
+         SELECT q.credential_id, sum(p.n)::int AS n
+         FROM (
+           SELECT operation_id, provider, credential_id, dispatched_through FROM operation_parts WHERE open OFFSET 0
+         ) q CROSS JOIN LATERAL (
+           SELECT count(*) AS n FROM push_notifications
+           WHERE operation_id = q.operation_id AND provider = q.provider AND status = 'QUEUED'
+             AND id > q.operation_id AND id <= q.dispatched_through
+         ) p GROUP BY q.credential_id
        )
        SELECT w.credential_id, coalesce(a.n, 0) - w.outstanding AS delta
        FROM credential_windows w LEFT JOIN actual a USING (credential_id)

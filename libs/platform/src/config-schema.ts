@@ -484,6 +484,16 @@ export const environment = z.object({
     1,
     5_000,
   ),
+  BACKLOG_PACE: choice(
+    {
+      section: 'Delivery',
+      description:
+        'courteous: while pushes of accounts that send now and then are tried late, backlogs of others are handed ' +
+        'over more slowly, an eighth of the full pace at the least. full: never.',
+      default: 'courteous',
+    },
+    ['courteous', 'full'],
+  ),
   DISPATCH_TIMEOUT_MS: integer(
     {
       section: 'Delivery',

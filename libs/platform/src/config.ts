@@ -72,7 +72,12 @@ export interface Config {
     /** First pause of a refused credential. */
     refusedPauseMs: number;
   };
-  dispatch: { intervalMs: number; chunk: number; timeoutMs: number };
+  dispatch: {
+    intervalMs: number;
+    chunk: number;
+    timeoutMs: number;
+    backlogPace: 'courteous' | 'full';
+  };
   sweep: { intervalMs: number; lostAfterMs: number };
   retentionDays: number;
   logLevel: Environment['LOG_LEVEL'];
@@ -292,6 +297,7 @@ function shape(values: Environment, env: Env): Config {
     dispatch: {
       intervalMs: values.DISPATCH_INTERVAL_MS,
       chunk: values.DISPATCH_CHUNK,
+      backlogPace: values.BACKLOG_PACE,
       timeoutMs: values.DISPATCH_TIMEOUT_MS,
     },
     sweep: { intervalMs: values.SWEEP_INTERVAL_MS, lostAfterMs: values.LOST_AFTER_MS },

@@ -106,14 +106,17 @@ function postgresBackend(): Backend {
 /** Records what a consumer was given, and lets a test wait for it. */
 class Seen {
   readonly ids: string[] = [];
+  /** Of those, which were put before others. */
+  readonly first: string[] = [];
   private waiting: { count: number; resolve: () => void }[] = [];
 
   /** @param then what the processor answers; nothing = the job is over. */
   processor(then: DeliveryProcessor = () => Promise.resolve(undefined)): DeliveryProcessor {
-    return (id, addedAt) => {
+    return (id, addedAt, wentFirst) => {
       this.ids.push(id);
+      if (wentFirst) this.first.push(id);
       for (const { count, resolve } of this.waiting) if (this.ids.length >= count) resolve();
-      return then(id, addedAt);
+      return then(id, addedAt, wentFirst);
     };
   }
 
@@ -261,9 +264,9 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
       let most = 0;
       const seen = new Seen();
       const consumer = consume(
-        seen.processor(async (id, at) => {
+        seen.processor(async (id, at, wentFirst) => {
           most = Math.max(most, ++inHand);
-          await (idsOf(slow).includes(id) ? processor(id, at) : immediate());
+          await (idsOf(slow).includes(id) ? processor(id, at, wentFirst) : immediate());
           inHand--;
           return undefined;
         }),
@@ -342,7 +345,7 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     );
     consume((job, addedAt) => {
       instants.push(addedAt.getTime());
-      return processor(job, addedAt);
+      return processor(job, addedAt, false);
     });
     const other = new DeliveryProducer(connection, { now: () => handedOverAt });
     await other.enqueue(DELIVER_FCM, jobs(1), TIMEOUT_MS);
@@ -356,7 +359,7 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     const processor = once.processor();
     consume((job, addedAt) => {
       instants.push(addedAt.getTime());
-      return processor(job, addedAt);
+      return processor(job, addedAt, false);
     });
     const before = Date.now();
     const [{ id } = { id: '' }] = jobs(1);
@@ -418,8 +421,8 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     const seen = new Seen();
     let isWrong = true;
     const consumer = consume(
-      seen.processor((id, at) => {
-        if (id !== late.id) return processor(id, at);
+      seen.processor((id, at, wentFirst) => {
+        if (id !== late.id) return processor(id, at, wentFirst);
         const comesBack = isWrong ? new Date(Date.now() + 3_600_000) : undefined;
         isWrong = false;
         return Promise.resolve(comesBack);
@@ -523,6 +526,7 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
     consume(seen.processor(), { concurrency: 1 });
     const ids = await seen.until(10);
     expect(new Set(ids.slice(0, 2))).toEqual(new Set(idsOf(first)));
+    expect(seen.first).toEqual(ids.slice(0, 2));
     expect(ids.slice(2, 7)).toEqual(idsOf(small));
     expect(ids.slice(8)).toEqual(idsOf(bulk));
   });
@@ -561,7 +565,10 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
       const holds = new Map([first.id, bulk[0]!.id, bulk[2]!.id].map((id) => [id, held()]));
       const seen = new Seen();
       const consumer = consume(
-        seen.processor((id, at) => holds.get(id)?.processor(id, at) ?? Promise.resolve(undefined)),
+        seen.processor(
+          (id, at, wentFirst) =>
+            holds.get(id)?.processor(id, at, wentFirst) ?? Promise.resolve(undefined),
+        ),
         { concurrency: 1 },
       );
       await add([first]);

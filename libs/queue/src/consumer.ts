@@ -8,11 +8,16 @@ import type { DeliverJob, DeliveryToEnqueue, Lane, QueueName } from './jobs.js';
 import { Slots } from './slots.js';
 
 /**
- * Delivers one push; `addedAt` is when it was handed over, by the clock of its producer. Answers the instant at which it shall come
+ * Delivers one push; `addedAt` is when it was handed over, by the clock of its producer, `wentFirst` whether it was put before
+ * others. Answers the instant at which it shall come
  * back, or nothing when it is over. When it throws, the job is over too and leaves nothing in the
  * queue: whatever the push still needs must come from PostgreSQL.
  */
-export type DeliveryProcessor = (id: string, addedAt: Date) => Promise<Date | undefined>;
+export type DeliveryProcessor = (
+  id: string,
+  addedAt: Date,
+  wentFirst: boolean,
+) => Promise<Date | undefined>;
 
 export interface DeliveryConsumerOptions extends Omit<DeliveryWorkerOptions, 'onError'> {
   /** Gives pushes that come back from a job of several a job of their own. */
@@ -107,7 +112,7 @@ export class DeliveryConsumer {
 
   private async one(job: Job<DeliverJob, void>): Promise<Date | undefined> {
     try {
-      return await this.inSlot(job.data.id, addedAt(job));
+      return await this.inSlot(job.data.id, addedAt(job), job.opts.lifo === true);
     } catch (err) {
       this.failed(err, job);
       throw err;
@@ -115,12 +120,12 @@ export class DeliveryConsumer {
   }
 
   /** What has not begun when the consumer stops or pauses comes back. */
-  private async inSlot(id: string, addedAt: Date): Promise<Date | undefined> {
+  private async inSlot(id: string, addedAt: Date, wentFirst = false): Promise<Date | undefined> {
     await this.slots.take();
     try {
       if (this.closing) return new Date();
       if (this.paused) return new Date(Date.now() + PAUSED_WAIT_MS);
-      return await this.processor(id, addedAt);
+      return await this.processor(id, addedAt, wentFirst);
     } finally {
       this.slots.release();
     }
