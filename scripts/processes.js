@@ -10,6 +10,9 @@ import { nodeOf, ROOT } from './setup.js';
 
 const READY_MS = 30_000;
 
+/** Compiled once for all starts; a folder that cannot be written is passed by. */
+const COMPILE_CACHE = 'node_modules/.cache/compile';
+
 /**
  * What a push needs lives for milliseconds. By itself V8 lets the space for the young grow.
  * docs/performance.md has the figures. The container of the worker has it too.
@@ -31,7 +34,11 @@ export async function startProcess(name, { env, logFile, root = ROOT, readyMs = 
     cwd: root,
     execPath: nodeOf(root),
     execArgv: name === 'worker' ? WORKER_FLAGS : [],
-    env: { ...env, EXIT_WITH_PARENT: 'true' },
+    env: {
+      NODE_COMPILE_CACHE: join(root, COMPILE_CACHE),
+      ...env,
+      EXIT_WITH_PARENT: 'true',
+    },
     // A session of its own: Ctrl-C must reach the starter only, which stops things in order.
     detached: true,
     stdio: ['ignore', out, out, 'ipc'],

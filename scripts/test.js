@@ -130,8 +130,8 @@ async function runAll(commands) {
 }
 
 /**
- * Pure and medium tests two files at a time on one shared cluster; what starts processes of its own, and mostly waits for
- * them, three at a time; then what watches the clock, one file after the other.
+ * Two files at a time on one shared cluster: pure and medium ones, then those that start processes of their own; at the end what
+ * watches the clock, one file after the other.
  * @param {string[]} patterns @param {boolean} isBuilt
  * @returns {Promise<Counts[]>}
  */
@@ -150,7 +150,7 @@ async function runJest(patterns, isBuilt) {
   };
   const sizes = [
     ['--selectProjects', 'pure', 'medium', '--maxWorkers=2'],
-    ['--selectProjects', 'e2e', '--maxWorkers=3'],
+    ['--selectProjects', 'e2e', '--maxWorkers=2'],
     ['--selectProjects', 'timed', '--runInBand'],
   ];
   const results = [];
