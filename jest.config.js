@@ -30,7 +30,7 @@ const common = {
 /** They compare times or rates, or count what a span of time allows: each has the machine to itself. */
 const timed = [
   'test/contract/rate-limits-shared',
-  'test/e2e/(callers-stay-in-command|chaos|nobody-waits-for-another|the-simulator-is-fast)',
+  'test/e2e/(a-pause-holds-nothing-else-up|callers-stay-in-command|chaos|nobody-waits-for-another|the-simulator-is-fast)',
 ].join('|');
 
 /** Three sizes of test, told apart by name, and of the largest those that watch the clock; see CONTRIBUTING.md. */

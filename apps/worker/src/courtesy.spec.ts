@@ -106,6 +106,16 @@ describe('Courtesy', () => {
     expect(courtesy.slowed).toEqual({ small: [], bulk: ['three'], most: 0 });
   });
 
+  it('remembers 500 backlogs of a lane at once', () => {
+    const { courtesy, judged } = make();
+    judged(20);
+    judged(500);
+    const many = Array.from({ length: 600 }, (_, at) => [`c${at}`, 1] as const);
+    courtesy.onTurn('small', new Map(many));
+    expect(courtesy.slowed.small).toHaveLength(500);
+    expect(courtesy.slowed.bulk).toHaveLength(1);
+  });
+
   it('gives larger turns where the pace is high', () => {
     const { courtesy, judged, turn, wait } = make();
     judged(20);

@@ -23,6 +23,8 @@ const TURN_EVERY_MS = 100;
 const LEAST_TURN = 50;
 /** What had more than its turn took is a backlog for so long after its rest. Milliseconds. */
 const REMEMBERED_MS = 2_000;
+/** Credentials a lane; each look at the database names them. */
+const MAX_REMEMBERED = 500;
 /** Who sent nothing for so long sends no more: backlogs need not wait. Milliseconds. */
 const LASTS_MS = 10_000;
 /** The best is that of an hour, forgotten by sixths. */
@@ -89,7 +91,7 @@ export class Courtesy {
       for (const ids of Object.values(this.backlogs)) ids.clear();
     let pushes = 0;
     for (const [credentialId, count] of backlogs) {
-      this.backlogs[lane].add(credentialId);
+      if (this.backlogs[lane].size < MAX_REMEMBERED) this.backlogs[lane].add(credentialId);
       pushes += count;
     }
     this.hasBacklog = true;

@@ -229,19 +229,21 @@ describe('a plan that was kept when the tables were empty', () => {
     const many = await handOver(MANY / 2);
     await owner.query('ANALYZE');
     await small.settle(await small.claim(many));
-    // Twice: entries of the index that are dead are passed by from the second time on.
     await sweep();
-    await sweep();
-    const few = await handOver(FEW);
-    await small.settle(await small.claim(few.slice(1)));
-    const before = await rowsRead();
-    await sweep();
-    const rows = (await rowsRead()) - before;
-    expect([rows, rows < 60 * FEW]).toEqual([rows, true]);
-    const [{ open }] = (await small.db.query<{ open: number }>(
-      'SELECT count(*)::int AS open FROM operation_parts WHERE open',
-    )) as [{ open: number }];
-    expect(open).toBe(1);
+    const bound = 60 * FEW;
+    let [rows, left] = [Infinity, 0];
+    // Again and again: entries of an index that are dead are read until nobody in the database may still want their rows.
+    for (const end = performance.now() + 20_000; rows >= bound && performance.now() < end;) {
+      const few = await handOver(FEW);
+      await small.settle(await small.claim(few.slice(1)));
+      left++;
+      const before = await rowsRead();
+      await sweep();
+      rows = (await rowsRead()) - before;
+    }
+    expect([rows, rows < bound]).toEqual([rows, true]);
+    const open = await small.db.query('SELECT FROM operation_parts WHERE open');
+    expect(open).toHaveLength(left);
   });
 
   /** Of tables and entries of their indexes, by the one connection of `small`. */
