@@ -127,6 +127,32 @@ describe('Courtesy', () => {
     expect(courtesy.slowed).toMatchObject({ most: 250 });
   });
 
+  it('lets nothing rest longer than a second, however little was settled before', () => {
+    const { courtesy, turn, wait } = make();
+    for (const lateMs of [20, 500]) {
+      for (let tried = 0; tried < 5; tried++) {
+        wait(200);
+        courtesy.onSettled(1);
+        turn(1);
+        courtesy.onTried(lateMs);
+      }
+    }
+    expect(courtesy.limit).toBeLessThan(5);
+    turn(500);
+    expect(courtesy.restMs).toBe(1_000);
+  });
+
+  it('holds nothing back, though it rests, when nobody sends any more', () => {
+    const { courtesy, judged, turn, wait } = make();
+    judged(20);
+    judged(500);
+    wait(9_500);
+    turn();
+    expect(courtesy.slowed).toMatchObject({ bulk: ['c'], most: 0 });
+    wait(501);
+    expect([courtesy.limit, courtesy.slowed]).toEqual([Infinity, NOBODY]);
+  });
+
   it('is over when nobody sends any more', () => {
     const { courtesy, judged, turn, wait } = make();
     judged(20);

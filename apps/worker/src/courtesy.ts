@@ -21,6 +21,8 @@ const LEAST_PACE = 1 / 8;
 /** A slowed backlog has small turns; smaller ones than this cost more for each push than they spare. Milliseconds, pushes. */
 const TURN_EVERY_MS = 100;
 const LEAST_TURN = 50;
+/** Nothing rests longer, however little was settled while the pace was found. Milliseconds. */
+const MOST_REST_MS = 1_000;
 /** What had more than its turn took is a backlog for so long after its rest. Milliseconds. */
 const REMEMBERED_MS = 2_000;
 /** Credentials a lane; each look at the database names them. */
@@ -64,7 +66,8 @@ export class Courtesy {
 
   /** Pushes a second that backlogs are held to; Infinity when they are not. */
   get limit(): number {
-    return this.pace;
+    const isOver = this.options.monotonicMs() - this.heardAt > LASTS_MS;
+    return isOver ? Infinity : this.pace;
   }
 
   /**
@@ -95,8 +98,8 @@ export class Courtesy {
       pushes += count;
     }
     this.hasBacklog = true;
-    if (now - this.heardAt > LASTS_MS) this.pace = Infinity;
-    this.restUntil = Math.max(this.restUntil, now) + (pushes * 1_000) / this.pace;
+    const restUntil = Math.max(this.restUntil, now) + (pushes * 1_000) / this.limit;
+    this.restUntil = Math.min(restUntil, now + MOST_REST_MS);
   }
 
   /** Of whomever: as many pushes had their end, or were put off. */
@@ -111,7 +114,7 @@ export class Courtesy {
 
   /** The credentials whose backlogs are held back, and how many of each a turn may hand over now. */
   get slowed(): Slowed {
-    if (this.pace === Infinity) return NOBODY;
+    if (this.limit === Infinity) return NOBODY;
     const { small, bulk } = this.backlogs;
     return { small: [...small], bulk: [...bulk], most: this.restMs > 0 ? 0 : this.turn };
   }
