@@ -132,7 +132,7 @@ export class Courtesy {
     if (excessMs <= Math.max(best, LEAST_EXCESS_MS)) {
       this.pace *= FASTER;
       if (this.pace >= this.fullPace) this.pace = Infinity;
-    } else if (hasBacklog && now - this.slowedAt >= SHOWS_AFTER_MS) {
+    } else if (hasBacklog && this.fullPace > 0 && now - this.slowedAt >= SHOWS_AFTER_MS) {
       this.slowedAt = now;
       const slower =
         this.pace === Infinity
