@@ -28,7 +28,7 @@ export async function createApp(
   registerRateLimits(fastify, app.get(RateLimits));
   measureRequests(fastify, parts.metrics);
   app.useGlobalPipes(new ContractPipe());
-  serveDocs(fastify, openApiOf(app));
+  serveDocs(fastify, () => openApiOf(app));
   await app.init();
   return app;
 }

@@ -37,12 +37,17 @@ const POLICY =
   "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
   "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'";
 
-/** Serves `/openapi.json` and, to read and try it, `/docs`. */
-export function serveDocs(fastify: FastifyInstance, openApi: object): void {
-  const document = JSON.stringify(openApi);
-  fastify.get('/openapi.json', (_, reply) =>
-    reply.type('application/json; charset=utf-8').send(document),
-  );
+/**
+ * Serves `/openapi.json` and, to read and try it, `/docs`.
+ *
+ * @param openApi draws the document, with the first request for it: a tenth of a start, and most processes are never asked.
+ */
+export function serveDocs(fastify: FastifyInstance, openApi: () => object): void {
+  let document: string | undefined;
+  fastify.get('/openapi.json', (_, reply) => {
+    document ??= JSON.stringify(openApi());
+    return reply.type('application/json; charset=utf-8').send(document);
+  });
   fastify.get('/docs', (_, reply) =>
     reply
       .type('text/html; charset=utf-8')
