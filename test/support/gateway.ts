@@ -142,12 +142,13 @@ export async function startTestGateway(
   };
 
   const until: TestGateway['until'] = async (what, condition, withinMs = 30_000) => {
-    const end = performance.now() + withinMs;
+    const begun = performance.now();
     while (!(await condition())) {
-      if (performance.now() > end) {
+      const waitedMs = performance.now() - begun;
+      if (waitedMs > withinMs) {
         throw new Error(`${what}: not within ${withinMs} ms.\n${logsOf(dir).slice(-4_000)}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, 20));
+      await new Promise((resolve) => setTimeout(resolve, pauseMs(waitedMs)));
     }
   };
 
@@ -204,6 +205,9 @@ export async function startTestGateway(
     },
   };
 }
+
+/** A look costs api, database and test some milliseconds of a core each: a long wait is worth fewer of them. */
+const pauseMs = (waitedMs: number): number => Math.min(Math.max(20, waitedMs / 20), 100);
 
 function logsOf(dir: string): string {
   const logs = join(dir, 'logs');
