@@ -1,5 +1,4 @@
 import { within, type Logger } from '@app/platform';
-import { DelayedError } from 'bullmq';
 import type { Job } from 'bullmq';
 import type { DeliveryWorker, DeliveryWorkerOptions, QueueConnection } from './connection.js';
 import { ErrorLog } from './error-log.js';
@@ -206,5 +205,7 @@ async function postpone(
     // Lost lock or no connection. Failing the job would remove it; left as it is, it is found by
     // the search for stalled jobs and comes back.
   }
+  // Loaded long ago, by whoever connected: an import above would load it for the api too.
+  const { DelayedError } = await import('bullmq');
   throw new DelayedError();
 }
