@@ -1,6 +1,6 @@
 # One image for all of Fanfare; the command chooses the process:
-#   node dist/apps/api/src/main.js (default) · node --max-semi-space-size=16 dist/apps/worker/src/main.js
-#   node dist/apps/simulator/src/main.js · node scripts/migrate.js
+#   node --max-semi-space-size=16 --heap-growing-percent=50 dist/apps/api/src/main.js (default), the worker's
+#   dist/apps/worker/src/main.js with the same flags · node dist/apps/simulator/src/main.js · node scripts/migrate.js
 
 FROM node:24-slim AS build
 WORKDIR /fanfare
@@ -23,4 +23,4 @@ COPY --from=build /fanfare/dist ./dist
 RUN mkdir -p /fanfare/.data/simulator && chown -R node:node /fanfare/.data
 USER node
 EXPOSE 8080 9090
-CMD ["node", "dist/apps/api/src/main.js"]
+CMD ["node", "--max-semi-space-size=16", "--heap-growing-percent=50", "dist/apps/api/src/main.js"]

@@ -14,10 +14,14 @@ const READY_MS = 30_000;
 const COMPILE_CACHE = 'node_modules/.cache/compile';
 
 /**
- * What a push needs lives for milliseconds. By itself V8 lets the space for the young grow.
- * docs/performance.md has the figures. The container of the worker has it too.
+ * What a request or a push needs lives for milliseconds. By itself V8 lets the space for the young grow, and the
+ * old one to several times of what is alive in it before it looks for garbage. docs/performance.md has the
+ * figures. The containers have the same flags.
  */
-export const WORKER_FLAGS = ['--max-semi-space-size=16'];
+const BOUNDED = ['--max-semi-space-size=16', '--heap-growing-percent=50'];
+
+/** @type {Record<ProcessName, readonly string[]>} */
+export const NODE_FLAGS = { api: BOUNDED, worker: BOUNDED, simulator: [] };
 
 /**
  * Starts one process and waits until it says that it is ready.
@@ -33,7 +37,7 @@ export async function startProcess(name, { env, logFile, root = ROOT, readyMs = 
   const child = fork(join(root, 'dist/apps', name, 'src/main.js'), {
     cwd: root,
     execPath: nodeOf(root),
-    execArgv: name === 'worker' ? WORKER_FLAGS : [],
+    execArgv: [...NODE_FLAGS[name]],
     env: {
       NODE_COMPILE_CACHE: join(root, COMPILE_CACHE),
       ...env,

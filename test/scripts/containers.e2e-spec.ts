@@ -9,7 +9,7 @@ import { loadConfig } from '../../libs/platform/src/config.js';
 import { apiClient, storeCredential } from '../../scripts/client.js';
 import { startPostgres } from '../../scripts/embedded-postgres.js';
 import { simulatorEnvironment } from '../../scripts/gateway.js';
-import { startProcess, WORKER_FLAGS } from '../../scripts/processes.js';
+import { NODE_FLAGS, startProcess } from '../../scripts/processes.js';
 import type { ReadyInfo, RunningPostgres, RunningProcess } from '../../scripts/types.js';
 import { openTempFolder, remove, ROOT } from './command.js';
 import { buildStage, copyContext, parseDockerfile } from './dockerfile.js';
@@ -196,12 +196,12 @@ describe('the Dockerfile, its build and start commands run in a copy', () => {
 
   it('has every file that a command of the compose file names', () => {
     expect(cmd).toEqual(file.services['api']?.command);
-    for (const name of ['migrate', 'api', 'worker', 'simulator']) {
+    for (const name of ['migrate', 'api', 'worker', 'simulator'] as const) {
       const [program, ...rest] = file.services[name]?.command ?? [];
       const flags = rest.filter((word) => word.startsWith('-'));
       const [path = ''] = rest.filter((word) => !word.startsWith('-'));
       // The same as wherever else one is started.
-      expect(flags).toEqual(name === 'worker' ? WORKER_FLAGS : []);
+      expect(flags).toEqual(name === 'migrate' ? [] : NODE_FLAGS[name]);
       expect([name, program, existsSync(join(image, path))]).toEqual([name, 'node', true]);
     }
   });

@@ -24,7 +24,9 @@ declare module '*/scripts/redis.js' {
 }
 
 declare module '*/scripts/processes.js' {
-  export const WORKER_FLAGS: readonly string[];
+  export const NODE_FLAGS: Readonly<
+    Record<import('../../scripts/types.js').ProcessName, readonly string[]>
+  >;
   export function startProcess<N extends import('../../scripts/types.js').ProcessName>(
     name: N,
     options: import('../../scripts/types.js').ProcessOptions,
