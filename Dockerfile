@@ -1,6 +1,6 @@
 # One image for all of Fanfare; the command chooses the process:
-#   node --max-semi-space-size=16 --heap-growing-percent=50 dist/apps/api/src/main.js (default), the worker's
-#   dist/apps/worker/src/main.js with the same flags · node dist/apps/simulator/src/main.js · node scripts/migrate.js
+#   node --max-semi-space-size=16 --heap-growing-percent=50 dist/apps/api/src/main.js (default)
+#   node --max-semi-space-size=16 --heap-growing-percent=200 dist/apps/worker/src/main.js · node dist/apps/simulator/src/main.js · node scripts/migrate.js
 
 FROM node:24-slim AS build
 WORKDIR /fanfare
