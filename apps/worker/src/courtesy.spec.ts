@@ -1,188 +1,188 @@
 import { describe, expect, it } from '@jest/globals';
-import type { DispatchLane } from '@app/persistence';
 import { Courtesy } from './courtesy.js';
 
-const NOBODY = { small: [], bulk: [], most: 0 };
-
-/** A worker that hands over what it may, and pushes of somebody that are tried so late as `judged` says. */
+/** A worker that settles so much a second, and pushes of somebody that are tried so late as `judged` says. */
 function make() {
   let now = 1_000;
-  const courtesy = new Courtesy({ monotonicMs: () => now });
-  const turn = (pushes = 500, credential = 'c', lane: DispatchLane = 'bulk') =>
-    courtesy.onTurn(lane, new Map([[credential, pushes]]));
+  let hasBacklog = true;
+  const courtesy = new Courtesy({ monotonicMs: () => now, hasBacklog: () => hasBacklog });
   return {
     courtesy,
-    turn,
     wait: (ms: number) => (now += ms),
-    /** Five pushes in a second, of what 1,000 are settled; whether there is a backlog. */
-    judged: (lateMs: number, hasBacklog = true) => {
+    backlog: (has: boolean) => (hasBacklog = has),
+    /** Five pushes in a second, of what so many are settled. */
+    judged: (lateMs: number, settled = 1_000) => {
       for (let tried = 0; tried < 5; tried++) {
         now += 200;
-        courtesy.onSettled(200);
-        if (hasBacklog) turn(10);
+        courtesy.onSettled(settled / 5);
         courtesy.onTried(lateMs);
       }
     },
   };
 }
 
+/** Somebody sends, and is in time. */
+function begun() {
+  const made = make();
+  made.courtesy.onTried(20);
+  made.judged(20);
+  return made;
+}
+
 describe('Courtesy', () => {
   it('lets backlogs go on while nobody else sends, or those are in time', () => {
-    const { courtesy, turn, judged } = make();
-    turn();
-    expect([courtesy.limit, courtesy.restMs, courtesy.slowed]).toEqual([Infinity, 0, NOBODY]);
+    const { courtesy, judged } = make();
+    courtesy.onSettled(1_000);
+    expect(courtesy.pace).toBe(Infinity);
+    courtesy.onTried(30);
     for (const lateMs of [30, 17, 36, 20, 30]) judged(lateMs);
-    expect([courtesy.limit, courtesy.restMs, courtesy.slowed]).toEqual([Infinity, 0, NOBODY]);
+    expect(courtesy.pace).toBe(Infinity);
   });
 
   it('slows them down while pushes are tried more than twice as late as at best, and lets them go faster again', () => {
-    const { courtesy, judged } = make();
-    const limits = [25, 51, 51, 50, 50].map((lateMs) => {
+    const { courtesy, judged } = begun();
+    const paces = [25, 51, 51, 40, 40].map((lateMs) => {
       judged(lateMs);
-      return courtesy.limit;
+      return Math.round(courtesy.pace);
     });
-    expect(limits.map(Math.round)).toEqual([Infinity, 500, 375, 413, 454]);
+    expect(paces).toEqual([Infinity, 500, 375, 450, 540]);
   });
 
-  it('takes 20 ms for nothing where the best are quicker, and the best may be before their time', () => {
-    const { courtesy, judged } = make();
-    judged(-40);
-    judged(-20);
-    expect(courtesy.limit).toBe(Infinity);
-    judged(-19);
-    expect(courtesy.limit).toBe(500);
+  it('takes 20 ms for nothing where the best are quicker', () => {
+    const { courtesy, judged } = begun();
+    judged(3);
+    judged(23);
+    expect(courtesy.pace).toBe(Infinity);
+    judged(24);
+    expect(courtesy.pace).toBe(500);
   });
 
   it('judges by the middle one: a single late push is no matter', () => {
-    const { courtesy, judged, turn, wait } = make();
-    judged(20);
+    const { courtesy, wait } = begun();
     for (const lateMs of [900, 20, 900, 20, 20]) {
       wait(200);
-      turn(10);
       courtesy.onTried(lateMs);
     }
-    expect(courtesy.limit).toBe(Infinity);
+    expect(courtesy.pace).toBe(Infinity);
   });
 
-  it('slows down once a second at the most: what was handed over before must be through first', () => {
-    const { courtesy, turn, judged, wait } = make();
-    judged(20);
-    judged(500);
-    for (const [ms, limit] of [[900, 500] as const, [100, 375] as const]) {
-      wait(ms);
-      turn(10);
-      for (let tried = 0; tried < 5; tried++) courtesy.onTried(500);
-      expect([ms, courtesy.limit]).toEqual([ms, limit]);
+  it('judges once a second, however many are tried, by the last hundred', () => {
+    const { courtesy, wait } = begun();
+    // Settled together: a full pace is that of a second, not of the moment between two commits.
+    courtesy.onSettled(1_000);
+    for (let tried = 0; tried < 200; tried++) {
+      courtesy.onTried(tried < 100 ? 20 : 500);
+      wait(5);
+      if (tried < 199) expect(courtesy.pace).toBe(Infinity);
     }
+    courtesy.onTried(500);
+    expect(courtesy.pace).toBe(500);
   });
 
-  it('leaves them an eighth of the full pace, and gives back all of it when nobody is late any more', () => {
-    const { courtesy, judged } = make();
-    judged(20);
-    for (let n = 0; n < 20; n++) judged(500);
-    expect(courtesy.limit).toBe(125);
-    for (let n = 0; n < 30; n++) judged(20);
-    expect(courtesy.limit).toBe(Infinity);
+  it('judges no fewer than five, however long they take', () => {
+    const { courtesy, wait } = begun();
+    for (let tried = 0; tried < 4; tried++) {
+      wait(5_000);
+      courtesy.onSettled(5_000);
+      courtesy.onTried(500);
+    }
+    expect(courtesy.pace).toBe(Infinity);
+    wait(5_000);
+    courtesy.onSettled(5_000);
+    courtesy.onTried(500);
+    expect(courtesy.pace).toBe(500);
   });
 
-  it('gives a backlog small turns in its lane, with a rest after each', () => {
-    const { courtesy, judged, turn, wait } = make();
-    judged(20);
+  it('leaves them an eighth of the full pace, also of one that is found later, and gives all of it back', () => {
+    const { courtesy, judged } = begun();
+    for (let n = 0; n < 9; n++) judged(500);
+    expect(courtesy.pace).toBe(125);
+    judged(500, 4_000);
+    expect(courtesy.pace).toBe(500);
+    for (let n = 0; n < 12; n++) judged(20);
+    expect(courtesy.pace).toBe(Infinity);
+  });
+
+  it('gives up when the least pace does not help, and takes for the best what is', () => {
+    const { courtesy, judged } = begun();
+    for (let n = 0; n < 6 + 9; n++) judged(500);
+    expect(courtesy.pace).toBe(125);
     judged(500);
-    wait(courtesy.restMs + 2_001);
-    turn(250, 'one', 'bulk');
-    turn(250, 'two', 'small');
-    expect(courtesy.restMs).toBe(1_000);
-    expect(courtesy.slowed).toEqual({ small: ['two'], bulk: ['one'], most: 0 });
-    wait(999);
-    expect(courtesy.slowed).toMatchObject({ most: 0 });
+    expect(courtesy.pace).toBe(Infinity);
+    for (let n = 0; n < 20; n++) judged(1_000);
+    expect(courtesy.pace).toBe(Infinity);
+    judged(1_001);
+    expect(courtesy.pace).toBe(500);
+  });
+
+  it('does not judge by what was settled before a whole second of backlog', () => {
+    const { courtesy, judged, backlog } = make();
+    backlog(false);
+    courtesy.onTried(20);
+    judged(20, 100);
+    backlog(true);
+    judged(500, 100);
+    expect(courtesy.pace).toBe(Infinity);
+    judged(500);
+    expect(courtesy.pace).toBe(500);
+  });
+
+  it('slows nothing down where there is no backlog, or nothing was settled', () => {
+    const { courtesy, judged, backlog } = begun();
+    backlog(false);
+    judged(500);
+    judged(500);
+    expect(courtesy.pace).toBe(Infinity);
+    const idle = make();
+    idle.courtesy.onTried(20);
+    for (const lateMs of [20, 500, 500]) idle.judged(lateMs, 0);
+    expect(idle.courtesy.pace).toBe(Infinity);
+  });
+
+  it('does not judge what waited longer than it lasts: for a pause, or for a queue', () => {
+    const { courtesy, judged } = begun();
+    for (let n = 0; n < 5; n++) judged(10_001);
+    expect(courtesy.pace).toBe(Infinity);
+    judged(10_000);
+    expect(courtesy.pace).toBe(500);
+  });
+
+  it('is over when nobody sends any more, and begins anew with who comes later', () => {
+    const { courtesy, judged, wait } = begun();
+    judged(500);
+    wait(10_000);
+    expect(courtesy.pace).toBe(500);
     wait(1);
-    expect([courtesy.restMs, courtesy.slowed]).toEqual([
-      0,
-      { small: ['two'], bulk: ['one'], most: 50 },
-    ]);
-    wait(2_001);
-    turn(50, 'three', 'bulk');
-    expect(courtesy.slowed).toEqual({ small: [], bulk: ['three'], most: 0 });
-  });
-
-  it('remembers 500 backlogs of a lane at once', () => {
-    const { courtesy, judged } = make();
-    judged(20);
-    judged(500);
-    const many = Array.from({ length: 600 }, (_, at) => [`c${at}`, 1] as const);
-    courtesy.onTurn('small', new Map(many));
-    expect(courtesy.slowed.small).toHaveLength(500);
-    expect(courtesy.slowed.bulk).toHaveLength(1);
-  });
-
-  it('gives larger turns where the pace is high', () => {
-    const { courtesy, judged, turn, wait } = make();
-    judged(20);
-    for (let n = 0; n < 4; n++) courtesy.onSettled(1_000);
-    judged(500);
-    expect(courtesy.limit).toBe(2_500);
-    turn(250);
-    wait(courtesy.restMs);
-    expect(courtesy.slowed).toMatchObject({ most: 250 });
-  });
-
-  it('lets nothing rest longer than a second, however little was settled before', () => {
-    const { courtesy, turn, wait } = make();
-    for (const lateMs of [20, 500]) {
-      for (let tried = 0; tried < 5; tried++) {
-        wait(200);
-        courtesy.onSettled(1);
-        turn(1);
-        courtesy.onTried(lateMs);
-      }
-    }
-    expect(courtesy.limit).toBeLessThan(5);
-    turn(500);
-    expect(courtesy.restMs).toBe(1_000);
-  });
-
-  it('holds nothing back, though it rests, when nobody sends any more', () => {
-    const { courtesy, judged, turn, wait } = make();
-    judged(20);
-    judged(500);
-    wait(9_500);
-    turn();
-    expect(courtesy.slowed).toMatchObject({ bulk: ['c'], most: 0 });
-    wait(501);
-    expect([courtesy.limit, courtesy.slowed]).toEqual([Infinity, NOBODY]);
-  });
-
-  it('is over when nobody sends any more', () => {
-    const { courtesy, judged, turn, wait } = make();
-    judged(20);
-    judged(500);
-    wait(10_001);
-    turn();
-    expect([courtesy.limit, courtesy.restMs]).toEqual([Infinity, 0]);
-    // Who comes later is judged by the best of the same hour.
-    judged(500);
-    expect(courtesy.limit).toBeLessThan(Infinity);
-  });
-
-  it('slows nothing down where there is no backlog', () => {
-    const { courtesy, judged } = make();
-    judged(20, false);
-    judged(500, false);
-    expect(courtesy.limit).toBe(Infinity);
+    expect(courtesy.pace).toBe(Infinity);
+    courtesy.onTried(500);
+    expect(courtesy.pace).toBe(Infinity);
+    // By the best of the same hour, but by the full pace of now.
+    judged(500, 200);
+    expect(courtesy.pace).toBe(100);
   });
 
   it('forgets the best after an hour: the database may be farther away now', () => {
-    const { courtesy, judged, wait } = make();
-    judged(20);
+    const { courtesy, judged, wait } = begun();
     for (let sixth = 0; sixth < 6; sixth++) {
+      expect(courtesy.pace).toBe(Infinity);
       wait(600_000);
-      judged(70, false);
+      courtesy.onTried(40);
+      judged(40);
     }
+    judged(80);
+    expect(courtesy.pace).toBe(Infinity);
+    judged(81);
+    expect(courtesy.pace).toBe(500);
+  });
+
+  it('forgets the best of the evening over a quiet night', () => {
+    const { courtesy, judged, wait } = begun();
+    wait(8 * 3_600_000);
+    courtesy.onTried(70);
     judged(70);
     judged(140);
-    expect(courtesy.limit).toBe(Infinity);
+    expect(courtesy.pace).toBe(Infinity);
     judged(141);
-    expect(courtesy.limit).toBeLessThan(Infinity);
+    expect(courtesy.pace).toBe(500);
   });
 });

@@ -20,6 +20,7 @@ const push = (over: Partial<ClaimedPush> = {}): ClaimedPush => ({
   firstAttemptAt: null,
   expiresAt: at(59),
   claimedAt: at(10),
+  waitedMs: 0,
   isCanceled: false,
   probing: false,
   ...over,

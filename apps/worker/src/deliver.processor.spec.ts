@@ -6,7 +6,6 @@ import { DeliverProcessor } from './deliver.processor.js';
 import type { Prepared } from './sender.js';
 
 const now = new Date('2026-04-20T14:22:00Z');
-const acceptedAt = new Date('2026-04-20T14:21:58Z');
 const dispatchedAt = new Date('2026-04-20T14:21:59Z');
 const claimed = (over: Partial<ClaimedPush> = {}): ClaimedPush => ({
   id: newId(),
@@ -25,6 +24,7 @@ const claimed = (over: Partial<ClaimedPush> = {}): ClaimedPush => ({
   probing: false,
   expiresAt: new Date(now.getTime() + 3_600_000),
   claimedAt: now,
+  waitedMs: 0,
   isCanceled: false,
   ...over,
 });
@@ -75,7 +75,7 @@ async function deliver(given: Given = {}) {
               state: 'ready',
               immediate: false,
               version: 3,
-              sentAt: acceptedAt,
+              isScheduled: false,
               send,
               ...given.prepared,
             } as Prepared),
@@ -131,12 +131,16 @@ describe('DeliverProcessor', () => {
   });
 
   it('tells how late a push is tried first that was put before others', async () => {
-    const late = now.getTime() - acceptedAt.getTime();
-    const wentFirst = true;
-    expect((await deliver({ wentFirst, push: { lease: 1 } })).firstTried).toEqual([late]);
-    // Tried before, it may have waited for its own sake; and nobody said that the others should be quick.
-    expect((await deliver({ wentFirst, push: { lease: 2 } })).firstTried).toEqual([]);
-    expect((await deliver({ push: { lease: 1 } })).firstTried).toEqual([]);
+    const given = { wentFirst: true, push: { lease: 1, waitedMs: 250 }, readyAtMs: 20 };
+    expect((await deliver(given)).firstTried).toEqual([270]);
+    // Tried before or scheduled, it has waited for other reasons; and nobody said that the others should be quick.
+    const others = [
+      { push: { ...given.push, lease: 2 } },
+      { prepared: { isScheduled: true } },
+      { wentFirst: false },
+    ];
+    for (const other of others)
+      expect((await deliver({ ...given, ...other })).firstTried).toEqual([]);
   });
 
   it('was handed over before it was claimed, also by a clock that was read a moment off', async () => {

@@ -75,9 +75,9 @@ export class DeliverProcessor {
     // Too late to be sure of the lease until the deadline: somebody else may take it.
     if (this.options.monotonicMs() >= claim.sendBefore) return released(0);
     delivery.version = prepared.version;
-    // What was tried before has waited for other reasons.
-    if (wentFirst && claim.push.lease === 1)
-      this.options.onFirstTried(delivery.now().getTime() - prepared.sentAt.getTime());
+    // What was tried before, or had its time, has waited for other reasons.
+    if (wentFirst && claim.push.lease === 1 && !prepared.isScheduled)
+      this.options.onFirstTried(claim.push.waitedMs + delivery.sinceClaimMs);
     return delivery.attempt(prepared.send);
   }
 

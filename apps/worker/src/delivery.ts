@@ -23,7 +23,7 @@ export interface DeliverOptions {
   /** The clock that `Claim.sendBefore` is on. */
   monotonicMs: () => number;
   deadTokens: Pick<DeadTokens, 'heed' | 'retire'>;
-  /** A push that was put before others is tried for the first time, so many milliseconds after it was sent. */
+  /** A push that was put before others is tried for the first time, so many milliseconds after it was accepted. */
   onFirstTried: (lateMs: number) => void;
   logger: Pick<Logger, 'warn'>;
 }
@@ -53,8 +53,12 @@ export class Delivery {
 
   /** By the clock that wrote the push's instants, the database's, whatever the one of this machine says. */
   now(): Date {
-    const sinceMs = this.options.monotonicMs() - this.claim.answeredAt;
-    return new Date(this.push.claimedAt.getTime() + Math.max(sinceMs, 0));
+    return new Date(this.push.claimedAt.getTime() + this.sinceClaimMs);
+  }
+
+  /** Milliseconds since the answer that brought the claim. */
+  get sinceClaimMs(): number {
+    return Math.max(this.options.monotonicMs() - this.claim.answeredAt, 0);
   }
 
   /** As `settle` sees the push now. */

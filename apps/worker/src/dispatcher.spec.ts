@@ -3,7 +3,11 @@ import type { DispatchLane, Slowed, Turns } from '@app/persistence';
 import { Dispatcher } from './dispatcher.js';
 
 const SHARES = { FCM: 7, APN: 8 };
-const SLOWED: Slowed = { small: [], bulk: ['credential'], most: 0 };
+const RESTING: Slowed = {
+  small: { credentialIds: [], most: 0 },
+  bulk: { credentialIds: ['credential'], most: 0 },
+};
+const SLOWED: Slowed = { ...RESTING, bulk: { credentialIds: ['credential'], most: 10 } };
 const open: Dispatcher[] = [];
 afterEach(async () => {
   await Promise.all(open.splice(0).map((dispatcher) => dispatcher.stop()));
@@ -15,6 +19,7 @@ function make(
   intervalMs = 60_000,
   usable = () => Promise.resolve(),
   lanes: () => DispatchLane[] = () => ['small', 'bulk'],
+  slowed: () => Slowed = () => SLOWED,
   restMs = 0,
 ) {
   const taken: DispatchLane[] = [];
@@ -30,7 +35,7 @@ function make(
       },
       takeTurns: (lane, _limit, _handOver, ...look) => {
         taken.push(lane);
-        expect(look).toEqual([SHARES, SLOWED]);
+        expect(look).toEqual([SHARES, slowed()]);
         if (waiting !== undefined && taken.length >= waiting.count) waiting.resolve();
         const turn = turns(lane, taken.length);
         return turn instanceof Error ? Promise.reject(turn) : Promise.resolve(turn);
@@ -41,7 +46,13 @@ function make(
       intervalMs,
       handOver: () => Promise.resolve(),
       shares: () => SHARES,
-      courtesy: { slowed: SLOWED, restMs, onTurn: (...turn) => void told.push(turn) },
+      backlogs: {
+        get slowed() {
+          return slowed();
+        },
+        restMs: () => restMs,
+        onTurn: (...turn) => void told.push(turn),
+      },
       usable,
       logger: { warn: (fields: unknown) => void warnings.push(fields) },
     },
@@ -55,8 +66,13 @@ function make(
   return { dispatcher, taken, asked, told, warnings, afterTurns };
 }
 
-const backlogs = new Map([['credential', 10]]);
-const turn: Turns = { accountIds: ['a'], handedOver: 10, backlogs };
+const turn: Turns = {
+  accountIds: ['a'],
+  handedOver: 10,
+  passed: 1,
+  counts: new Map([['credential', 10]]),
+  backlogs: new Set(['credential']),
+};
 
 describe('Dispatcher', () => {
   it('takes three small turns, then one bulk, while there is work; every fourth time bulk first', async () => {
@@ -139,17 +155,50 @@ describe('Dispatcher', () => {
     expect(warnings).toHaveLength(1);
   });
 
-  it('tells what was handed over of backlogs, and looks again when their rest is over', async () => {
-    const { dispatcher, told, afterTurns } = make(
-      (_lane, at) => (at === 1 ? turn : null),
-      60_000,
-      undefined,
-      () => ['bulk'],
-      5,
+  it('tells what each turn took', async () => {
+    const { dispatcher, told, afterTurns } = make((_lane, at) => (at === 1 ? turn : null));
+    dispatcher.wake();
+    await afterTurns(3);
+    await dispatcher.stop();
+    expect(told).toEqual([['small', turn]]);
+  });
+
+  it.each([5, 0])(
+    'looks again when the rest is over of those that its last look passed by, in %s ms',
+    async (restMs) => {
+      const { dispatcher, asked, afterTurns } = make(
+        () => null,
+        60_000,
+        undefined,
+        () => (asked.length < 2 ? [] : ['bulk']),
+        () => RESTING,
+        restMs,
+      );
+      dispatcher.wake();
+      await afterTurns(1);
+      expect(asked).toEqual([
+        [SHARES, RESTING],
+        [SHARES, RESTING],
+      ]);
+    },
+  );
+
+  it('looks no sooner than its interval where its last look passed nobody by', async () => {
+    const { dispatcher, asked, afterTurns } = make(() => null);
+    dispatcher.wake();
+    await afterTurns(2);
+    for (let round = 0; round < 5; round++) await new Promise((resolve) => setTimeout(resolve));
+    expect(asked).toHaveLength(1);
+  });
+
+  it('goes on past parts that hold nothing any more, as those of canceled operations', async () => {
+    const { dispatcher, taken, afterTurns } = make((_lane, at) =>
+      at <= 8 ? { ...turn, handedOver: 0, passed: 50 } : null,
     );
     dispatcher.wake();
-    await afterTurns(4);
-    expect(told).toEqual([['bulk', backlogs]]);
+    await afterTurns(10);
+    await dispatcher.stop();
+    expect(taken).toHaveLength(10);
   });
 
   it('takes no turn after it was stopped', async () => {

@@ -1,6 +1,13 @@
-import type { DispatchChunk, DispatchLane, DispatchRepository, Shares } from '@app/persistence';
+import {
+  DISPATCH_LANES,
+  type DispatchChunk,
+  type DispatchLane,
+  type DispatchRepository,
+  type Shares,
+  type Turns,
+} from '@app/persistence';
 import type { Logger } from '@app/platform';
-import type { Courtesy } from './courtesy.js';
+import type { Backlogs } from './backlogs.js';
 
 /** Small sends pass bulk: three turns of theirs, then one of the others. */
 const SMALL_FIRST: readonly [DispatchLane, number][] = [
@@ -22,8 +29,8 @@ export interface DispatcherOptions {
   usable: () => Promise<void>;
   /** Most that one credential may have outstanding now, whatever its window. */
   shares: () => Shares;
-  /** Says whose backlogs have less of a turn, or none. */
-  courtesy: Pick<Courtesy, 'slowed' | 'restMs' | 'onTurn'>;
+  /** Says which have less of a turn, or none. */
+  backlogs: Pick<Backlogs, 'slowed' | 'restMs' | 'onTurn'>;
   onHandedOver?: (pushes: number) => void;
   logger: Pick<Logger, 'warn'>;
 }
@@ -35,6 +42,8 @@ export interface DispatcherOptions {
 export class Dispatcher {
   /** That handed something over: each wake ends with one that does not. */
   private rounds = 0;
+  /** Whose backlogs the last look passed by. */
+  private resting: DispatchLane[] = [];
   private running = false;
   private stopped = false;
   private wanted = false;
@@ -75,43 +84,48 @@ export class Dispatcher {
     }
     this.running = false;
     if (this.stopped) return;
-    const { intervalMs, courtesy } = this.options;
-    const { restMs } = courtesy;
-    this.timer = setTimeout(
-      () => this.wake(),
-      restMs > 0 ? Math.min(restMs, intervalMs) : intervalMs,
-    );
+    const { intervalMs, backlogs } = this.options;
+    // A rest may have ended since.
+    const rests = this.resting.map((lane) => backlogs.restMs(lane));
+    this.timer = setTimeout(() => this.wake(), Math.min(intervalMs, ...rests));
   }
 
-  /** Rounds of turns until one whole round hands nothing over. */
+  /** Rounds of turns until one whole round finds nothing. */
   private async takeTurns(): Promise<void> {
     for (;;) {
       await this.options.usable();
-      const { shares, courtesy } = this.options;
-      const lanes = await this.dispatches.lanesWithWork(shares(), courtesy.slowed);
+      const { shares, backlogs } = this.options;
+      const { slowed } = backlogs;
+      this.resting = DISPATCH_LANES.filter(
+        (lane) => slowed[lane].credentialIds.length > 0 && slowed[lane].most === 0,
+      );
+      const lanes = await this.dispatches.lanesWithWork(shares(), slowed);
       if (lanes.length === 0) return;
-      let handedOver = 0;
+      const taken = { handedOver: 0, passed: 0 };
       const isBulkFirst = this.rounds % BULK_FIRST_EVERY === BULK_FIRST_EVERY - 1;
       const round = isBulkFirst ? BULK_FIRST : SMALL_FIRST;
       for (const [lane, turns] of round)
-        if (lanes.includes(lane)) handedOver += await this.take(lane, turns);
-      if (handedOver === 0) return;
+        if (lanes.includes(lane)) await this.take(lane, turns, taken);
+      if (taken.handedOver + taken.passed === 0) return;
       this.rounds++;
-      this.options.onHandedOver?.(handedOver);
+      this.options.onHandedOver?.(taken.handedOver);
     }
   }
 
-  /** Up to `turns` turns of a lane; stops at the first that finds nothing. */
-  private async take(lane: DispatchLane, turns: number): Promise<number> {
-    const { chunk, handOver, shares, courtesy } = this.options;
-    let handedOver = 0;
+  /** Up to `turns` turns of a lane, added to `sum`; stops at the first that finds nothing. */
+  private async take(
+    lane: DispatchLane,
+    turns: number,
+    sum: Pick<Turns, 'handedOver' | 'passed'>,
+  ): Promise<void> {
+    const { chunk, handOver, shares, backlogs } = this.options;
     for (let turn = 0; turn < turns && !this.stopped; turn++) {
-      const { slowed } = courtesy;
+      const { slowed } = backlogs;
       const taken = await this.dispatches.takeTurns(lane, chunk, handOver, shares(), slowed);
       if (taken === null) break;
-      courtesy.onTurn(lane, taken.backlogs);
-      handedOver += taken.handedOver;
+      backlogs.onTurn(lane, taken);
+      sum.handedOver += taken.handedOver;
+      sum.passed += taken.passed;
     }
-    return handedOver;
   }
 }

@@ -12,8 +12,8 @@ export type Prepared =
       immediate: boolean;
       /** Of the credential's secret. */
       version: number;
-      /** When its caller wanted it on its way: it was accepted, or its time came. */
-      sentAt: Date;
+      /** It waited for its time, not for its turn. */
+      isScheduled: boolean;
       /** @param at the instant of the attempt, by the database's clock. */
       send: (at: Date) => Promise<Outcome>;
     }
@@ -36,10 +36,13 @@ export class Sender {
     ]);
     const immediate = content.settings.ttlSeconds === 0;
     if (credential === null) return { state: 'no-credential', immediate };
-    const sentAt = content.scheduledFor ?? instantOfId(push.id);
+    const { scheduledFor } = content;
     let rendered: RenderedContent;
     try {
-      rendered = content.template.render(push.variables ?? {}, sentAt);
+      rendered = content.template.render(
+        push.variables ?? {},
+        scheduledFor ?? instantOfId(push.id),
+      );
     } catch (error) {
       if (!(error instanceof RenderError)) throw error;
       const outcome = payloadFault(error.message);
@@ -47,7 +50,8 @@ export class Sender {
     }
     const send = (at: Date) =>
       this.handOver(credential, toMessage(push, content, rendered, immediate, at));
-    return { state: 'ready', immediate, version: credential.version, sentAt, send };
+    const { version } = credential;
+    return { state: 'ready', immediate, version, isScheduled: scheduledFor !== null, send };
   }
 
   private async handOver(credential: ProviderCredential, message: Message): Promise<Outcome> {

@@ -62,7 +62,7 @@ function processorOf(
     ),
     {
       prepare: () =>
-        Promise.resolve({ state: 'ready', immediate, version: 1, sentAt: new Date(), send }),
+        Promise.resolve({ state: 'ready', immediate, version: 1, isScheduled: false, send }),
     },
     new Settlements(worker.deliveries, { onFailing, logger }),
     {

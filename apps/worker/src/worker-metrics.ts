@@ -69,12 +69,12 @@ export class WorkerMetrics {
     );
   }
 
-  watchPace(courtesy: Pick<Courtesy, 'limit'>): void {
+  watchPace(courtesy: Pick<Courtesy, 'pace'>): void {
     this.metrics.gauge(
       'fanfare_backlog_pace',
       'Pushes of backlogs that this worker hands over a second at the most; +Inf: as many as there is room for.',
       [],
-      (gauge) => Promise.resolve(gauge.set(courtesy.limit)),
+      (gauge) => Promise.resolve(gauge.set(courtesy.pace)),
     );
   }
 

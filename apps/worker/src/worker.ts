@@ -26,6 +26,7 @@ import {
   QUEUES,
 } from '@app/queue';
 import { Admission } from './admission.js';
+import { Backlogs } from './backlogs.js';
 import { BulkMover } from './bulk-mover.js';
 import { CheckProcessor } from './check.processor.js';
 import { Claims } from './claims.js';
@@ -80,7 +81,8 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     logger,
   );
   const metrics = new WorkerMetrics();
-  const courtesy = new Courtesy({ monotonicMs });
+  const backlogs: Backlogs = new Backlogs({ monotonicMs, pace: () => courtesy.pace });
+  const courtesy = new Courtesy({ monotonicMs, hasBacklog: () => backlogs.exist });
   metrics.watchQueues(connection);
   metrics.watchPace(courtesy);
 
@@ -99,7 +101,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
   const dispatcher = new Dispatcher(new DispatchRepository(db), {
     ...config.dispatch,
     shares: () => admission.shares,
-    courtesy,
+    backlogs,
     usable: () => connection.usable(config.dispatch.timeoutMs),
     handOver: ({ lane, deliveries }) =>
       enqueue(

@@ -36,6 +36,8 @@ export interface ClaimedPush {
   probing: boolean;
   /** By the database's clock, cut to the millisecond: no attempt of this claim began earlier. */
   claimedAt: Date;
+  /** How long it had been due by then: since it was accepted, its time came, or its last try put it off. Milliseconds. */
+  waitedMs: number;
   /** Its operation was canceled while the claim before was in flight, which ended without a word. */
   isCanceled: boolean;
 }
@@ -98,6 +100,7 @@ interface ClaimRow {
   expires_at: Date;
   probing: boolean;
   claimed_at: Date;
+  waited_ms: number;
   is_canceled: boolean | null;
 }
 
@@ -125,6 +128,7 @@ WHERE id = ANY($1::uuid[])
     AND (credential_id <> ALL (${PAUSED}) OR id = ANY (${PROBES}))) IS TRUE
 RETURNING id, account_id, operation_id, provider, credential_id, token, variables, lease, lease_lost,
   attempt_count, unknown_count, first_attempt_at, expires_at, now() AS claimed_at,
+  (extract(epoch FROM now() - due_at) * 1000)::float8 AS waited_ms,
   (unknown_count > 0 AND jsonb_path_exists(attempts, '$[*] ? (${IS_BLAMED})')) AS was_blamed,
   id = ANY (${PROBES}) AS probing,
   CASE WHEN lease_lost THEN (SELECT cancel_wanted FROM operations o WHERE o.id = operation_id) ELSE false END
@@ -398,6 +402,7 @@ function toClaimedPush(row: ClaimRow): ClaimedPush {
     expiresAt: row.expires_at,
     probing: row.probing,
     claimedAt: row.claimed_at,
+    waitedMs: row.waited_ms,
     isCanceled: row.is_canceled === true,
   };
 }

@@ -78,16 +78,18 @@ describe('lanesWithWork', () => {
 });
 
 describe('credentials that are slowed', () => {
-  const slowed = (small: Uuid[], bulk: Uuid[], most = 0): Slowed => ({ small, bulk, most });
-  const takeSlowed = async (lane: DispatchLane, some: Slowed) => {
-    let taken = 0;
-    const count = ({ deliveries }: DispatchChunk) => {
-      taken += deliveries.length;
-      return Promise.resolve();
-    };
-    await store.dispatches.takeTurns(lane, 500, count, WHOLE, some);
+  const slowed = (small: Uuid[], bulk: Uuid[], most = 0): Slowed => ({
+    small: { credentialIds: small, most },
+    bulk: { credentialIds: bulk, most },
+  });
+  const turnSlowed = async (lane: DispatchLane, some: Slowed) => {
+    const taken: Dispatch[] = [];
+    const keep = ({ deliveries }: DispatchChunk) => Promise.resolve(void taken.push(...deliveries));
+    await store.dispatches.takeTurns(lane, 500, keep, WHOLE, some);
     return taken;
   };
+  const takeSlowed = async (lane: DispatchLane, some: Slowed) =>
+    (await turnSlowed(lane, some)).length;
   const lanes = async (some: Slowed) =>
     (await store.dispatches.lanesWithWork(WHOLE, some)).toSorted();
 
@@ -108,6 +110,16 @@ describe('credentials that are slowed', () => {
     expect(await lanes(some)).toEqual(['bulk']);
     expect(await takeSlowed('bulk', some)).toBe(7);
   });
+
+  it('have nothing go first of what they have left', async () => {
+    await store.accept(tenant, 3);
+    const sparse = async (some: Slowed) =>
+      (await turnSlowed('small', some)).filter((push) => push.sparse).length;
+    expect(await sparse(slowed([tenant.fcm], [], 2))).toBe(0);
+    expect(await sparse(slowed([tenant.fcm], [], 2))).toBe(0);
+    await store.accept(tenant, 1);
+    expect(await sparse(slowed([], [tenant.fcm], 2))).toBe(1);
+  });
 });
 
 describe('takeTurns', () => {
@@ -120,10 +132,32 @@ describe('takeTurns', () => {
     expect(sparse((await take('small', 20)).taken)).toBe(SPARSE_BURST);
   });
 
-  it('says of which credentials it left some, and how many it handed over of those', async () => {
+  it('says how many it handed over of which credentials, and of which it left some', async () => {
     await store.accept(tenant, 30);
-    expect((await take('small', 20)).turn?.backlogs).toEqual(new Map([[tenant.fcm, 20]]));
-    expect((await take('small', 20)).turn?.backlogs).toEqual(new Map());
+    const turn = async () => (await take('small', 20)).turn;
+    expect(await turn()).toMatchObject({
+      counts: new Map([[tenant.fcm, 20]]),
+      backlogs: new Set([tenant.fcm]),
+      passed: 0,
+    });
+    expect(await turn()).toMatchObject({
+      counts: new Map([[tenant.fcm, 10]]),
+      backlogs: new Set(),
+      passed: 1,
+    });
+  });
+
+  it('calls parts without pushes no backlog, and says that it passed them', async () => {
+    for (let n = 0; n < 30; n++) {
+      const operationId = await store.accept(tenant, 1);
+      await store.cancels.cancel(tenant.accountId, { operationId });
+    }
+    const single = await store.accept(tenant, 1);
+    const passing = await take('small', 20);
+    expect(passing.turn).toMatchObject({ handedOver: 0, passed: 20, backlogs: new Set() });
+    const { ids, turn } = await take('small', 20);
+    expect(ids).toEqual(await idsOf(single));
+    expect(turn).toMatchObject({ passed: 11, backlogs: new Set() });
   });
 
   it('hands every push over once, in order, chunk by chunk', async () => {

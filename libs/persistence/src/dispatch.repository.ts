@@ -3,7 +3,8 @@ import type { PoolClient } from 'pg';
 import { MAX_WINDOW, shareOf, WHOLE, WINDOWS, type Shares } from './credential-windows.js';
 import type { Database, Statement } from './database.js';
 
-export type DispatchLane = 'small' | 'bulk';
+export const DISPATCH_LANES = ['small', 'bulk'] as const;
+export type DispatchLane = (typeof DISPATCH_LANES)[number];
 
 /** Pushes of one turn, ready to become jobs. */
 export interface DispatchChunk {
@@ -16,7 +17,7 @@ export interface Dispatch {
   provider: ProviderKind;
   /** Milliseconds until the push is due, 0 = now. */
   delayMs: number;
-  /** With it no more than `SPARSE_BURST` of its credential are outstanding. */
+  /** With it no more than `SPARSE_BURST` of its credential are outstanding, none is left, and it is not slowed. */
   sparse: boolean;
 }
 
@@ -28,19 +29,30 @@ export interface Turns {
   accountIds: Uuid[];
   /** How many pushes were handed over. */
   handedOver: number;
-  /** Of credentials that have more to send in that lane: how many pushes of each were handed over. */
-  backlogs: ReadonlyMap<Uuid, number>;
+  /** Parts that hold nothing more to hand over, whether anything was or not: behind them others come up. */
+  passed: number;
+  /** How many pushes were handed over of each credential that had a turn. */
+  counts: ReadonlyMap<Uuid, number>;
+  /** Those of them that have more to send in that lane. */
+  backlogs: ReadonlySet<Uuid>;
 }
 
 /** By lane, credentials that get less of a turn than there is room for. */
-export interface Slowed extends Readonly<Record<DispatchLane, readonly Uuid[]>> {
+export type Slowed = Readonly<Record<DispatchLane, SlowedInLane>>;
+
+export interface SlowedInLane {
+  credentialIds: readonly Uuid[];
   /** So many pushes each; 0: they rest. */
   most: number;
 }
 
-const NOBODY: Slowed = { small: [], bulk: [], most: 0 };
+export const NOBODY_SLOWED: Slowed = {
+  small: { credentialIds: [], most: 0 },
+  bulk: { credentialIds: [], most: 0 },
+};
 
-const restingIn = (lane: DispatchLane, slowed: Slowed) => (slowed.most > 0 ? [] : slowed[lane]);
+const restingIn = (lane: DispatchLane, slowed: Slowed) =>
+  slowed[lane].most > 0 ? [] : slowed[lane].credentialIds;
 
 /** Most that a credential may have in hand. */
 const mostOf = (fcm: string, apn: string) => `least(w."window", ${shareOf(fcm, apn)})`;
@@ -126,7 +138,7 @@ const LOCK_NEXT_PARTS: Statement = {
   text: `
 SELECT pairs.account_id, pairs.credential_id, pairs.most, pairs.sparse, q.operation_id, q.provider, q.dispatched_through
 FROM (
-  SELECT a.account_id, w.credential_id, least(${roomOf('$5', '$6')}, a.most) AS most, 
+  SELECT a.account_id, w.credential_id, least(${roomOf('$5', '$6')}, a.most) AS most,
     greatest(${SPARSE_BURST} - greatest(w.outstanding - w.waiting, 0), 0) AS sparse
   FROM unnest($2::uuid[], $3::uuid[], $4::int[]) AS a (account_id, credential_id, most)
   JOIN ${WINDOWS} USING (credential_id)
@@ -216,7 +228,7 @@ export class DispatchRepository {
   constructor(private readonly db: Database) {}
 
   /** @returns the lanes in which some account has work and room. */
-  async lanesWithWork(shares: Shares = WHOLE, slowed = NOBODY): Promise<DispatchLane[]> {
+  async lanesWithWork(shares: Shares = WHOLE, slowed = NOBODY_SLOWED): Promise<DispatchLane[]> {
     const rows = await this.db.query<{ lane: DispatchLane }>(LANES, [
       shares.FCM,
       shares.APN,
@@ -240,7 +252,7 @@ export class DispatchRepository {
     limit: number,
     handOver: (chunk: DispatchChunk) => Promise<void>,
     shares: Shares = WHOLE,
-    slowed = NOBODY,
+    slowed = NOBODY_SLOWED,
   ): Promise<Turns | null> {
     return this.db.transaction(async (client) => {
       const { rows } = await client.query<TurnRow>({
@@ -251,6 +263,7 @@ export class DispatchRepository {
       const accountIds = rows.map((turn) => turn.account_id);
       const taken = await takePushes(client, lane, rows, limit, shares, slowed);
       const { deliveries, advances, counts, backlogs } = taken;
+      const passed = advances.filter(({ pending }) => !pending).length;
       if (deliveries.length > 0) await handOver({ lane, deliveries });
       await client.query({
         ...ADVANCE,
@@ -265,7 +278,7 @@ export class DispatchRepository {
           [...counts.values()],
         ],
       });
-      return { accountIds, handedOver: deliveries.length, backlogs };
+      return { accountIds, handedOver: deliveries.length, passed, counts, backlogs };
     });
   }
 }
@@ -280,8 +293,8 @@ interface Taken {
   deliveries: Dispatch[];
   /** By credential. */
   counts: Map<Uuid, number>;
-  /** As `counts`, of those that have more. */
-  backlogs: Map<Uuid, number>;
+  /** Those of `counts` that have more. */
+  backlogs: Set<Uuid>;
 }
 
 /** The parts of one credential in a turn: those from `first` to `last`, counted from 1. */
@@ -302,11 +315,11 @@ async function takePushes(
   shares: Shares,
   slowed: Slowed,
 ): Promise<Taken> {
-  const isSlowed = new Set(slowed[lane]);
+  const isSlowed = new Set(slowed[lane].credentialIds);
   const wanted = turns.flatMap(({ account_id: accountId, credential_ids: credentialIds }) =>
     credentialIds.map((credentialId) => {
       const part = Math.ceil(limit / turns.length / credentialIds.length);
-      const most = isSlowed.has(credentialId) ? Math.min(part, slowed.most) : part;
+      const most = isSlowed.has(credentialId) ? Math.min(part, slowed[lane].most) : part;
       return { accountId, credentialId, most };
     }),
   );
@@ -322,7 +335,7 @@ async function takePushes(
     ],
   });
   const pairs = pairsOf(parts);
-  const taken: Taken = { advances: [], deliveries: [], counts: new Map(), backlogs: new Map() };
+  const taken: Taken = { advances: [], deliveries: [], counts: new Map(), backlogs: new Set() };
   if (pairs.length === 0) return taken;
   const { rows } = await client.query<PushRow>({
     ...NEXT_PUSHES,
@@ -339,13 +352,14 @@ async function takePushes(
   for (const [at, { credential_id: credentialId, most, sparse }] of pairs.entries()) {
     const before = taken.deliveries.length;
     const its = rowsOf.get(at + 1) ?? [];
-    // Who has more than a turn takes sends much, however little of it is in hand.
-    const hasMore = its.length > most;
-    const advances = cut(its, most, hasMore ? 0 : sparse, taken.deliveries);
+    // Parts without pushes, of what was canceled, are no backlog.
+    const hasMore = its.filter(({ id }) => id !== null).length > most;
+    // Who has more than a turn takes sends much, however little of it is in hand; of who is slowed the rest is late by that.
+    const isSparse = !hasMore && !isSlowed.has(credentialId);
+    const advances = cut(its, most, isSparse ? sparse : 0, taken.deliveries);
     taken.advances.push(...advances);
-    const count = taken.deliveries.length - before;
-    taken.counts.set(credentialId, count);
-    if (hasMore) taken.backlogs.set(credentialId, count);
+    taken.counts.set(credentialId, taken.deliveries.length - before);
+    if (hasMore) taken.backlogs.add(credentialId);
   }
   return taken;
 }

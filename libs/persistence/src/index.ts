@@ -32,12 +32,15 @@ export {
 export { DeviceRepository } from './device.repository.js';
 export { DispatchListener, DispatchSignal } from './dispatch-signal.js';
 export {
+  DISPATCH_LANES,
   DispatchRepository,
+  NOBODY_SLOWED,
   SPARSE_BURST,
   type Dispatch,
   type DispatchChunk,
   type DispatchLane,
   type Slowed,
+  type SlowedInLane,
   type Turns,
 } from './dispatch.repository.js';
 export { MAX_WINDOW, WHOLE, type Shares } from './credential-windows.js';

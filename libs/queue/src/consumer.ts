@@ -120,7 +120,7 @@ export class DeliveryConsumer {
 
   /** What has not begun when the consumer stops or pauses comes back. */
   private async inSlot(id: string, addedAt: Date, wentFirst = false): Promise<Date | undefined> {
-    await this.slots.take();
+    await this.slots.take(wentFirst);
     try {
       if (this.closing) return new Date();
       if (this.paused) return new Date(Date.now() + PAUSED_WAIT_MS);
