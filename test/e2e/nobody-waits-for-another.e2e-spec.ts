@@ -1,7 +1,7 @@
-import { createHash, randomBytes, randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { apiClient, storeCredential } from '../../scripts/client.js';
+import type { ApiClient } from '../../scripts/types.js';
 import { BACKENDS, startTestGateway, tokens, type TestGateway } from '../support/gateway.js';
+import { neighbour } from '../support/neighbour.js';
 
 /** Promise 5: what one account has queued adds little to a single push of another. */
 
@@ -14,24 +14,10 @@ afterEach(async () => {
 const SINGLES = 15;
 const BACKLOG = 5_000;
 
-/** Another account, with its own credentials. */
-async function neighbour(run: TestGateway) {
-  const hex = randomUUID().replaceAll('-', '');
-  const authToken = randomBytes(32).toString('hex');
-  await run.query('INSERT INTO accounts (id, auth_token_hash) VALUES ($1, $2)', [
-    hex,
-    createHash('sha256').update(authToken).digest(),
-  ]);
-  const client = apiClient(run.url, { sid: `AC${hex}`, token: authToken });
-  const ready = await run.control('GET', '/credentials?name=neighbour');
-  await storeCredential(client, { appName: 'n', credentialType: 'FCM', content: ready.fcm });
-  return client;
-}
-
 /** Milliseconds from the request to the arrival at the provider, one push after another. */
 async function singles(
   run: TestGateway,
-  client: ReturnType<typeof apiClient>,
+  client: ApiClient,
   name: string,
   count = SINGLES,
 ): Promise<number[]> {
@@ -70,7 +56,7 @@ describe.each(BACKENDS)(
         env: { WORKER_CONCURRENCY: '20' },
       }));
       await run.storeCredentials();
-      const other = await neighbour(run);
+      const { client: other } = await neighbour(run);
       const names = tokens(BACKLOG, 'slow.100');
       for (let from = 0; from < BACKLOG; from += 50) await run.send(names.slice(from, from + 50));
       const line = async () =>
@@ -104,7 +90,7 @@ describe.each(BACKENDS)('on %s, behind another account with 5,000 pushes', (back
         env: { WORKER_CONCURRENCY: '20' },
       }));
       await run.storeCredentials();
-      const other = await neighbour(run);
+      const { client: other } = await neighbour(run);
       await singles(run, other, 'warm');
       const alone = median(await singles(run, other, 'alone'));
       const names = tokens(BACKLOG, 'slow.100');
