@@ -47,6 +47,10 @@ function make(given: Given) {
       due.push(afterMs);
       return Promise.resolve(given.early !== true);
     },
+    apart: (rule: () => Promise<unknown>) => {
+      calls.push('apart');
+      return rule();
+    },
     remember: () => note('remember', null),
     recall: () => note('recall', null),
     rewindNext: () => note('rewindNext', undefined),
@@ -174,7 +178,7 @@ describe('Sweeper', () => {
     await sweeper.sweep();
     expect(new Set(calls)).toEqual(
       new Set([
-        ...['closeParts', 'forgetKeys', 'dropRegistrations'],
+        ...['apart', 'closeParts', 'forgetKeys', 'dropRegistrations'],
         ...['auditWindows', 'expire', 'counters', 'parts'],
       ]),
     );
@@ -248,6 +252,18 @@ describe('Sweeper', () => {
       expect(faults.map(([rule]) => rule)).toEqual(
         isNew || failing === 'requeue' ? [] : ['push-lost'],
       );
+    },
+  );
+
+  it.each(['closeParts', 'forgetKeys', 'dropRegistrations', 'lostPushes', 'auditWindows'])(
+    'keeps what the others did in the same transaction when a rule fails: %s',
+    async (failing) => {
+      const rules = ['closeParts', 'forgetKeys', 'dropRegistrations', 'lostPushes', 'auditWindows'];
+      const { sweeper, calls, warnings } = make({ remembered: 'epoch-2', failing });
+      await sweeper.sweep();
+      expect(calls.slice(0, 10)).toEqual(rules.flatMap((rule) => ['apart', rule]));
+      expect(calls.slice(10)).toEqual(['expire', 'counters', 'parts']);
+      expect(warnings).toEqual(['A rule of the sweep failed, trying again']);
     },
   );
 

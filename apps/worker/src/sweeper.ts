@@ -29,6 +29,9 @@ export interface SweeperOptions {
   logger: Pick<Logger, 'info' | 'warn'>;
 }
 
+/** Rules of the pass's own transaction. */
+type PassRule = 'close-parts' | 'forget-keys' | 'drop-registrations' | 'lost' | 'windows';
+
 export type SweepRule =
   'queue-lost' | 'push-lost' | 'window-wrong' | 'counter-wrong' | 'part-wrong';
 
@@ -104,7 +107,7 @@ export class Sweeper {
 
   /** One rule that fails, as often as it may, holds back no other. */
   private async apart(
-    rule: Round | 'rewind' | 'requeue',
+    rule: Round | PassRule | 'rewind' | 'requeue',
     work: () => Promise<void>,
   ): Promise<void> {
     if (this.stopped) return;
@@ -133,13 +136,19 @@ export class Sweeper {
     epoch: string | null,
   ): Promise<{ queueLost: string | null; lost: LostPush[] }> {
     const queueLost = epoch === null || (await pass.knowsQueue(epoch)) ? null : epoch;
-    await pass.closeParts(CLOSE_LIMIT);
-    await pass.forgetKeys(FORGET_LIMIT);
-    await pass.dropRegistrations(DROP_LIMIT);
+    const apart = (rule: PassRule, work: () => Promise<void>) =>
+      this.apart(rule, () => pass.apart(work));
+    await apart('close-parts', () => pass.closeParts(CLOSE_LIMIT));
+    await apart('forget-keys', () => pass.forgetKeys(FORGET_LIMIT));
+    await apart('drop-registrations', async () => void (await pass.dropRegistrations(DROP_LIMIT)));
+    let lost: LostPush[] = [];
     // Lost rows lie behind the cursors; after the rewind there are none.
-    const search = epoch !== null && queueLost === null;
-    const lost = search ? await pass.lostPushes(this.options.lostAfterMs, LOST_LIMIT) : [];
-    if (this.passes % AUDIT_EVERY === 0) this.fault('window-wrong', await pass.auditWindows());
+    if (epoch !== null && queueLost === null)
+      await apart('lost', async () => {
+        lost = await pass.lostPushes(this.options.lostAfterMs, LOST_LIMIT);
+      });
+    if (this.passes % AUDIT_EVERY === 0)
+      await apart('windows', async () => this.fault('window-wrong', await pass.auditWindows()));
     return { queueLost, lost };
   }
 

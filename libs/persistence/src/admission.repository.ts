@@ -3,7 +3,7 @@ import type { Database } from './database.js';
 import { MAX_WINDOW, shareOf, WINDOWS, type Shares } from './credential-windows.js';
 import type { DispatchLane } from './dispatch.repository.js';
 import { LOCK_PARTS } from './locks.js';
-import { REWOUND_AT_ONCE, type Batches } from './sweep.repository.js';
+import { OUTSTANDING_OF_PART, REWOUND_AT_ONCE, type Batches } from './sweep.repository.js';
 
 /** A push that tries whether its credential works again. */
 export interface Probe {
@@ -64,10 +64,13 @@ WITH near AS (
   WHERE w.paused_until IS NULL AND (w.outstanding * 2 >= least(w."window", ${shareOf('$1', '$2')}) OR w.waiting > 0)
   ORDER BY w.credential_id LIMIT 100 FOR NO KEY UPDATE OF w SKIP LOCKED
 ), counted AS (
-  SELECT q.credential_id, count(*)::int AS n
+  SELECT q.credential_id, sum(p.n)::int AS n
   FROM near JOIN operation_parts q ON q.credential_id = near.credential_id AND q.open
-  JOIN push_notifications p ON p.operation_id = q.operation_id AND p.provider = q.provider AND p.status = 'QUEUED'
-    AND p.id > q.operation_id AND p.id <= q.dispatched_through AND p.due_at > now() + interval '1 second'
+  CROSS JOIN LATERAL (
+    SELECT count(*) AS n FROM push_notifications
+    WHERE operation_id = q.operation_id AND provider = q.provider AND status = 'QUEUED'
+      AND id > q.operation_id AND id <= q.dispatched_through AND due_at > now() + interval '1 second'
+  ) p
   GROUP BY q.credential_id
 )
 UPDATE credential_windows w SET waiting = coalesce(counted.n, 0)
@@ -142,9 +145,7 @@ WHERE credential_id = $1 AND paused_until IS NOT NULL AND probe IS NOT DISTINCT 
  */
 const RESUME = `
 WITH counted AS (
-  SELECT count(*)::int AS n FROM operation_parts q JOIN push_notifications p
-    ON p.operation_id = q.operation_id AND p.provider = q.provider AND p.status = 'QUEUED'
-    AND p.id > q.operation_id AND p.id <= q.dispatched_through
+  SELECT coalesce(sum(p.n), 0)::int AS n FROM operation_parts q CROSS JOIN ${OUTSTANDING_OF_PART}
   WHERE q.credential_id = $1 AND q.operation_id = ANY($2::uuid[])
 ), rewound AS (
   UPDATE operation_parts SET dispatched_through = NULL, pending = true, open = false

@@ -462,6 +462,30 @@ describe('sweep', () => {
     expect(await store.sweeps.pass((pass) => pass.auditWindows())).toBe(0);
   });
 
+  it('keeps the mark of a pass, and what its other rules did, when one fails', async () => {
+    const isDue = () => store.sweeps.pass((pass) => pass.isDue(3_600_000));
+    await store.db.query(`DELETE FROM sweep_state WHERE name = 'pass'`);
+    const failed = await store.sweeps.pass(async (pass) => {
+      expect(await pass.isDue(3_600_000)).toBe(true);
+      await pass.apart(() => pass.remember('before', 'kept'));
+      const failing = pass.apart(async () => {
+        await pass.remember('within', 'not kept');
+        await pass.remember('bad', null as unknown as string);
+      });
+      await expect(failing).rejects.toThrow('null value');
+      return pass.apart(() => pass.remember('after', 'kept'));
+    });
+    expect(failed).toBeNull();
+    expect(await isDue()).toBe(false);
+    const names = ['after', 'bad', 'before', 'within'];
+    const kept = await store.db.query<{ name: string }>(
+      'SELECT name FROM sweep_state WHERE name = ANY($1) ORDER BY name',
+      [names],
+    );
+    expect(kept.map(({ name }) => name)).toEqual(['after', 'before']);
+    await store.db.query(`DELETE FROM sweep_state WHERE name = ANY($1)`, [[...names, 'pass']]);
+  });
+
   it('remembers a value between passes', async () => {
     const remember = (value: string) =>
       store.sweeps.pass((pass) => pass.remember('test-epoch', value));

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { Uuid } from '@app/domain';
 import pg from 'pg';
 import { createTestDatabase, type TestDatabase } from '../../../test/support/database.js';
+import { WHOLE } from './credential-windows.js';
 import type { Dispatch } from './dispatch.repository.js';
 import { settlementOf, Store, type Tenant } from './testing.js';
 
@@ -225,6 +226,9 @@ describe('a plan that was kept when the tables were empty', () => {
         await pass.closeParts(10_000);
       });
       await small.audits.parts(null, FEW);
+      // Each worker asks once a second.
+      await owner.query('UPDATE credential_windows SET waiting = 1');
+      await small.admissions.countWaiting(WHOLE);
     };
     const many = await handOver(MANY / 2);
     await owner.query('ANALYZE');

@@ -12,16 +12,21 @@ interface Rewound {
   windows: Record<Uuid, number> | null;
 }
 
+/** How many of a part `q` were handed over and have not ended; LATERAL, since joined the planner may read all that is QUEUED. */
+export const OUTSTANDING_OF_PART = `LATERAL (
+    SELECT count(*) AS n FROM push_notifications
+    WHERE operation_id = q.operation_id AND provider = q.provider AND status = 'QUEUED'
+      AND id > q.operation_id AND id <= q.dispatched_through
+  ) p`;
+
 /**
  * $1 locked operations, with their parts. What dispatch had counted is counted no more: what
  * is on the wire at this moment lies beyond the cursors when it ends.
  */
 const REWIND = `
 WITH counted AS (
-  SELECT q.credential_id, count(*)::int AS n FROM operation_parts q JOIN push_notifications p
-    ON p.operation_id = q.operation_id AND p.provider = q.provider AND p.status = 'QUEUED'
-    AND p.id > q.operation_id AND p.id <= q.dispatched_through
-  WHERE q.operation_id = ANY($1::uuid[]) GROUP BY q.credential_id
+  SELECT q.credential_id, sum(p.n)::int AS n FROM operation_parts q CROSS JOIN ${OUTSTANDING_OF_PART}
+  WHERE q.operation_id = ANY($1::uuid[]) GROUP BY q.credential_id HAVING sum(p.n) > 0
 ), rewound AS (
   UPDATE operation_parts SET dispatched_through = NULL, pending = true, open = false
   WHERE operation_id = ANY($1::uuid[]) RETURNING true
@@ -107,6 +112,23 @@ export class SweepPass {
    */
   async isDue(afterMs: number): Promise<boolean> {
     return (await this.client.query(BEGIN_PASS, [afterMs / 1000])).rowCount === 1;
+  }
+
+  /**
+   * One rule of the pass: when it fails, nothing of it is kept, and all of the others.
+   *
+   * @throws what it throws.
+   */
+  async apart<T>(rule: () => Promise<T>): Promise<T> {
+    await this.client.query('SAVEPOINT rule');
+    try {
+      return await rule();
+    } catch (err) {
+      await this.client.query('ROLLBACK TO SAVEPOINT rule');
+      throw err;
+    } finally {
+      await this.client.query('RELEASE SAVEPOINT rule');
+    }
   }
 
   /**
@@ -236,11 +258,7 @@ export class SweepPass {
          SELECT q.credential_id, sum(p.n)::int AS n
          FROM (
            SELECT operation_id, provider, credential_id, dispatched_through FROM operation_parts WHERE open OFFSET 0
-         ) q CROSS JOIN LATERAL (
-           SELECT count(*) AS n FROM push_notifications
-           WHERE operation_id = q.operation_id AND provider = q.provider AND status = 'QUEUED'
-             AND id > q.operation_id AND id <= q.dispatched_through
-         ) p GROUP BY q.credential_id
+         ) q CROSS JOIN ${OUTSTANDING_OF_PART} GROUP BY q.credential_id
        )
        SELECT w.credential_id, coalesce(a.n, 0) - w.outstanding AS delta
        FROM credential_windows w LEFT JOIN actual a USING (credential_id)
