@@ -428,9 +428,9 @@ describe('a partition that is rewritten under traffic', () => {
     while (ranges.at(-1)?.answer === 'more') ranges.push(await timed(client, ROWS / 20));
     client.release();
     expect([whole.answer, ranges.length]).toEqual(['done', 21]);
-    // A twentieth each; the middle one, for a busy machine holds up one of them now and then.
-    const middle = ranges.map(({ ms }) => ms).sort((a, b) => a - b)[10];
-    expect(middle).toBeLessThan(whole.ms / 4);
+    // A twentieth each. Not the longest, for a busy machine holds up one of them now and then.
+    const [, second] = ranges.map(({ ms }) => ms).sort((a, b) => b - a);
+    expect(second).toBeLessThan(whole.ms / 2);
   });
 
   it('is finished by the next worker when one stops between two steps', async () => {
