@@ -9,6 +9,7 @@ import {
   type Shares,
 } from '@app/persistence';
 import { Admission } from './admission.js';
+import { settlement } from './testing.js';
 
 const open: Admission[] = [];
 afterEach(async () => {
@@ -76,26 +77,8 @@ function make(given: Given = {}) {
   return { admission, calls, isStopped: () => isStopped(), setDue: (ids: Uuid[]) => (due = ids) };
 }
 
-const settled = (over: Partial<PushSettlement>): PushSettlement => ({
-  id: 'push',
-  operationId: 'operation',
-  credentialId: 'c',
-  lease: 1,
-  to: 'SENT',
-  dueInMs: 0,
-  attempts: [],
-  countedAttempts: 1,
-  unknownAttempts: 0,
-  errorCode: null,
-  errorMessage: null,
-  providerMessageId: null,
-  pause: null,
-  probe: null,
-  dispatchedAt: new Date('2026-04-20T14:22:00Z'),
-  ...over,
-});
 const commit = async (admission: Admission, over: Partial<PushSettlement>) => {
-  admission.onCommitted([settled(over)], new Set(['push']), false);
+  admission.onCommitted([settlement(over)], new Set(['push']), false);
   await new Promise((resolve) => setImmediate(resolve));
 };
 
@@ -184,7 +167,7 @@ describe('Admission', () => {
     // The settlement itself has lengthened the pause.
     await commit(admission, { probe: 'refused' });
     await commit(admission, { probe: null });
-    admission.onCommitted([settled({ probe: 'works' })], new Set(), false);
+    admission.onCommitted([settlement({ probe: 'works' })], new Set(), false);
     expect(calls).toEqual([]);
   });
 
@@ -225,7 +208,7 @@ describe('Admission', () => {
     expect(calls.filter(([name]) => name === 'resume')).toHaveLength(2);
     const late = make({ resuming: gate.promise });
     await late.admission.stop();
-    late.admission.onCommitted([settled({ probe: 'works' })], new Set(['push']), false);
+    late.admission.onCommitted([settlement({ probe: 'works' })], new Set(['push']), false);
     await late.admission.drain();
     expect(late.calls).toContainEqual(['resume', 'c', 'push']);
   });

@@ -1,25 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { PushSettlement } from '@app/persistence';
 import { Settlements } from './settlements.js';
-
-const settlement = (id: string, over: Partial<PushSettlement> = {}): PushSettlement => ({
-  id,
-  operationId: 'operation',
-  credentialId: 'credential',
-  lease: 1,
-  to: 'SENT',
-  dueInMs: 0,
-  attempts: [{ at: '2026-04-20T14:22:00.000Z', outcome: 'accepted', latencyMs: 1, counted: true }],
-  countedAttempts: 1,
-  unknownAttempts: 0,
-  errorCode: null,
-  errorMessage: null,
-  providerMessageId: 'm',
-  pause: null,
-  probe: null,
-  dispatchedAt: new Date('2026-04-20T14:22:00Z'),
-  ...over,
-});
+import { settlement } from './testing.js';
 
 const badRow = () => Object.assign(new Error('invalid byte sequence'), { code: '22021' });
 const away = () => new Error('The database cannot take the request now.');
@@ -51,7 +33,7 @@ describe('Settlements', () => {
       return Promise.resolve(new Set(['a', 'c']));
     });
     const results = await Promise.all(
-      ['a', 'b', 'c'].map((id) => settlements.commit(settlement(id))),
+      ['a', 'b', 'c'].map((id) => settlements.commit(settlement({ id }))),
     );
     expect(batches).toEqual([['a', 'b', 'c']]);
     expect(results.map(({ changed }) => changed)).toEqual([true, false, true]);
@@ -68,9 +50,9 @@ describe('Settlements', () => {
       version: 1,
     };
     const results = await Promise.all([
-      settlements.commit(settlement('a', { credentialId: 'paused', pause })),
-      settlements.commit(settlement('b', { credentialId: 'paused' })),
-      settlements.commit(settlement('c', { credentialId: 'of an older secret', pause })),
+      settlements.commit(settlement({ id: 'a', credentialId: 'paused', pause })),
+      settlements.commit(settlement({ id: 'b', credentialId: 'paused' })),
+      settlements.commit(settlement({ id: 'c', credentialId: 'of an older secret', pause })),
     ]);
     expect(results.map(({ paused }) => paused)).toEqual([true, false, false]);
   });
@@ -81,7 +63,7 @@ describe('Settlements', () => {
       batches.push(ids(batch));
       return batches.length < 4 ? Promise.reject(away()) : Promise.resolve(new Set(ids(batch)));
     });
-    expect(await settlements.commit(settlement('a'))).toMatchObject({ changed: true });
+    expect(await settlements.commit(settlement({ id: 'a' }))).toMatchObject({ changed: true });
     expect(batches).toEqual([['a'], ['a'], ['a'], ['a']]);
     expect(failing).toEqual([true, false]);
     expect(waits).toEqual([50, 100, 200]);
@@ -95,7 +77,7 @@ describe('Settlements', () => {
       return Promise.resolve(new Set(ids(batch)));
     });
     const given = ['a', 'b', 'c', 'd', 'e'].map((id) =>
-      settlement(id, id === 'd' ? { to: 'FAILED', errorCode: 71003, errorMessage: 'bad' } : {}),
+      settlement(id === 'd' ? { id, to: 'FAILED', errorCode: 71003, errorMessage: 'bad' } : { id }),
     );
     const results = await Promise.all(given.map((one) => settlements.commit(one)));
     expect(results.map(({ changed }) => changed)).toEqual([true, true, true, true, true]);
@@ -116,7 +98,7 @@ describe('Settlements', () => {
         : Promise.resolve(new Set(ids(batch))),
     );
     const results = await Promise.all(
-      ['a', 'b', 'c'].map((id) => settlements.commit(settlement(id))),
+      ['a', 'b', 'c'].map((id) => settlements.commit(settlement({ id }))),
     );
     expect(results.map(({ changed }) => changed)).toEqual([true, false, true]);
     expect(errors).toHaveLength(2);
@@ -129,7 +111,7 @@ describe('Settlements', () => {
       await gate;
       return new Set(ids(batch));
     });
-    const committed = settlements.commit(settlement('a'));
+    const committed = settlements.commit(settlement({ id: 'a' }));
     const drained = settlements.drain().then(() => 'drained');
     release();
     expect(await committed).toMatchObject({ changed: true });

@@ -1,28 +1,11 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import type { PushSettlement } from '@app/persistence';
 import { Admission } from './admission.js';
 import { Settlements } from './settlements.js';
 import { stopWorker, type WorkerParts } from './stop-worker.js';
+import { settlement } from './testing.js';
 
 const logger = { info: () => undefined, warn: () => undefined, error: () => undefined };
-const settlement: PushSettlement = {
-  id: 'push',
-  operationId: 'operation',
-  credentialId: 'c',
-  lease: 1,
-  to: 'SENT',
-  dueInMs: 0,
-  attempts: [],
-  countedAttempts: 1,
-  unknownAttempts: 0,
-  errorCode: null,
-  errorMessage: null,
-  providerMessageId: null,
-  pause: null,
-  probe: 'works',
-  dispatchedAt: new Date('2026-04-20T14:22:00Z'),
-};
 
 function make() {
   const calls: string[] = [];
@@ -97,7 +80,7 @@ describe('a worker that is stopped', () => {
     // A consumer ends with the settlement of what it had in hand.
     const consumer = async () => {
       await note('consumer')();
-      void settlements.commit(settlement);
+      void settlements.commit(settlement({ probe: 'works' }));
     };
     const takers = [() => admission.stop(), consumer];
     await stopWorker({ ...parts, takers, admission, settlements }, 25_000, logger);
