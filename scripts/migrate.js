@@ -238,6 +238,10 @@ async function main() {
   const { applied, bullmq } = await migrate({ migrateUrl, appUrl: appUrl || migrateUrl });
   for (const name of applied) print(`applied ${name}`);
   print(`${applied.length} migrations applied, BullMQ's schema is at version ${bullmq}.`);
+  if (!appUrl)
+    print(
+      'No other role got rights: set DATABASE_URL too when api and worker have one of their own.',
+    );
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await run(main);

@@ -219,7 +219,7 @@ Fanfare listens at ${url} (${simulator === undefined ? 'with the providers you c
   auth token  ${account.token}
   docs        ${url}/docs
   metrics     http://localhost:${api.ready.metricsPort}/metrics (api), http://localhost:${worker.ready.metricsPort}/metrics (worker)
-  logs        ${join(dir, 'logs')}
+  logs        ${join(dir, 'logs')}${simulator === undefined ? '' : `\n  simulator   ${simulator.ready.controlOrigin} (its control port: docs/simulator.md)`}
 
 For the README's commands:
 

@@ -15,7 +15,7 @@ export const HELP = `npm run chaos -- [options]
 Starts api, two workers, the simulated providers, PostgreSQL and Redis, sends a steady stream of operations, breaks
 everything by a schedule, waits until all is settled, and compares what was accepted, what PostgreSQL says and what
 arrived. Exit code 1 when a push is lost, unaccounted, or doubled outside the window of promise 3
-(docs/reliability.md).
+(docs/reliability.md), or when a process crashed or did not stop cleanly.
 
   --seconds N      length of load and faults, 5 to 86400 (default 120); settling comes on top
   --rate N         pushes a second on average, 1 to 5000 (default 200)

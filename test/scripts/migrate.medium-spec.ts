@@ -156,5 +156,11 @@ describe('npm run migrate', () => {
         /^applied \d+_\w+\n(.*\n)*\d+ migrations? applied, BullMQ's schema is at version \d+\.\n$/,
       );
     });
+
+    it('that the role of the service has no rights where it was not named', () => {
+      const { status, stdout } = command({ MIGRATE_DATABASE_URL: owner });
+      expect(status).toBe(0);
+      expect(stdout).toContain('No other role got rights: set DATABASE_URL too');
+    });
   });
 });

@@ -79,6 +79,8 @@ describe('npm start', () => {
       expect(await (await fetch(address)).text()).toContain(`{process="${name}"}`);
     const docs = await fetch(`http://localhost:${port}/docs`);
     expect(docs.status).toBe(200);
+    const [, control] = /simulator {3}(http:\S+) /.exec(run.output()) ?? [];
+    expect((await fetch(`${control}/health`)).status).toBe(200);
     const second = start({ PORT: '0' });
     expect(await second.ended).toBe(1);
     expect(second.output().trim()).toBe(

@@ -178,8 +178,8 @@ export const environment = z.object({
     .register(variableDocs, {
       section: 'PostgreSQL',
       description:
-        'The same database with the role that owns the schema; only `npm run migrate` uses it. ' +
-        'Without it DATABASE_URL is used.',
+        'The same database with the role that owns the schema; only `npm run migrate` uses it, and gives ' +
+        'the role of DATABASE_URL its rights. Without it DATABASE_URL is used.',
       example: 'postgres://fanfare_owner:secret@localhost:5432/fanfare',
     }),
   DATABASE_POOL_SIZE: integer(

@@ -7,7 +7,8 @@ import type { VariableName } from './config-schema.js';
 export function envExample(): string {
   const lines = [
     '# Configuration of api and worker, generated from libs/platform/src/config-schema.ts.',
-    '# Each line shows the default; a variable without one is empty or required.',
+    '# Each line shows the default; a variable without one is empty or required. Fanfare reads its',
+    '# environment and no file; docker-compose.yml hands on only the variables that it names.',
   ];
   let section = '';
   for (const name of Object.keys(environment.shape) as VariableName[]) {
