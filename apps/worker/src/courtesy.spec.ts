@@ -71,7 +71,7 @@ describe('Courtesy', () => {
     // Settled together: a full pace is that of a second, not of the moment between two commits.
     courtesy.onSettled(1_000);
     for (let tried = 0; tried < 200; tried++) {
-      courtesy.onTried(tried < 100 ? 20 : 500);
+      courtesy.onTried(tried < 120 ? 20 : 500);
       wait(5);
       if (tried < 199) expect(courtesy.pace).toBe(Infinity);
     }
@@ -115,6 +115,51 @@ describe('Courtesy', () => {
     expect(courtesy.pace).toBe(500);
   });
 
+  it('stays at the least pace where that helps, though not enough', () => {
+    const { courtesy, judged } = begun();
+    judged(500);
+    for (let n = 0; n < 40; n++) judged(390);
+    expect(courtesy.pace).toBe(125);
+  });
+
+  it('goes by time where few are judged', () => {
+    const { courtesy, judged, wait } = begun();
+    for (let n = 0; n < 9; n++) judged(500);
+    expect(courtesy.pace).toBe(125);
+    for (let tried = 0; tried < 5; tried++) {
+      wait(2_000);
+      courtesy.onSettled(2_000);
+      courtesy.onTried(20);
+    }
+    // Ten seconds in time.
+    expect(Math.round(courtesy.pace)).toBe(774);
+  });
+
+  it('gives all of it back where there is no backlog any more, however late others are', () => {
+    const { courtesy, judged, backlog } = begun();
+    judged(500);
+    backlog(false);
+    judged(500);
+    expect(courtesy.pace).toBe(500);
+    judged(500);
+    expect(courtesy.pace).toBe(600);
+    for (let n = 0; n < 3; n++) judged(500);
+    expect(courtesy.pace).toBe(Infinity);
+  });
+
+  it('forgets after an hour what was settled when the machine had nothing else to do', () => {
+    const { courtesy, judged, wait } = begun();
+    judged(500, 3_000);
+    expect(courtesy.pace).toBe(1_500);
+    for (let tried = 0; tried < 410; tried++) {
+      wait(9_000);
+      courtesy.onSettled(2_700);
+      courtesy.onTried(20);
+    }
+    judged(500, 300);
+    expect(Math.round(courtesy.pace)).toBe(150);
+  });
+
   it('does not judge by what was settled before a whole second of backlog', () => {
     const { courtesy, judged, backlog } = make();
     backlog(false);
@@ -144,6 +189,9 @@ describe('Courtesy', () => {
     for (let n = 0; n < 5; n++) judged(10_001);
     expect(courtesy.pace).toBe(Infinity);
     judged(10_000);
+    expect(courtesy.pace).toBe(500);
+    // They send all the same.
+    for (let n = 0; n < 15; n++) judged(10_001);
     expect(courtesy.pace).toBe(500);
   });
 

@@ -18,17 +18,15 @@ const SLOWER = 0.75;
 const FASTER = 1.2;
 /** What backlogs keep of the most that this worker settled: whoever is late, they go on. */
 const LEAST_PACE = 1 / 8;
-/** So many windows at the least pace did not help: nothing will. */
-const MOST_IN_VAIN = 10;
+/** For so long the least pace did not help: nothing will. Milliseconds. */
+const IN_VAIN_MS = 10_000;
+/** It does not help while pushes are nearly as late as before anything was slowed. */
+const NEARLY = 0.8;
 /**
  * Who sent nothing for so long sends no more: backlogs need not wait. What is later than this waited for something else: a
  * pause, an outage, its turn behind a lost queue. Milliseconds.
  */
 const LASTS_MS = 10_000;
-/** The best is that of an hour, forgotten by sixths. */
-const BEST_OF = 6;
-const BEST_EVERY_MS = 600_000;
-
 /**
  * Backlogs yield to those who send a push now and then. Windows and turns divide places in the queue, not what all share,
  * cores above all: where backlogs take all of those, each of the two dozen steps of a single push waits for one. So the worker
@@ -39,8 +37,10 @@ export class Courtesy {
   /** Pushes a second; Infinity: all that there is room for. */
   private found = Infinity;
   /** The most that this worker settled in a second, while some send now and then and others have a backlog. */
-  private fullPace = 0;
-  private inVain = 0;
+  private mostSettled = new OfTheHour(Math.max, 0);
+  /** How late pushes were when slowing began. Milliseconds. */
+  private lateAtFirst = 0;
+  private inVainMs = 0;
   private heardAt = -Infinity;
 
   private begunAt: number;
@@ -50,11 +50,10 @@ export class Courtesy {
   /** When the window began. */
   private hadBacklog = false;
 
-  private best = [Infinity];
-  private bestAt: number;
+  private best = new OfTheHour(Math.min, Infinity);
 
   constructor(private readonly options: CourtesyOptions) {
-    this.begunAt = this.bestAt = options.monotonicMs();
+    this.begunAt = options.monotonicMs();
   }
 
   /** Pushes a second that backlogs are held to; Infinity when they are not. */
@@ -65,10 +64,10 @@ export class Courtesy {
 
   /** A push of somebody who sends now and then was tried, so many milliseconds after it was due. */
   onTried(lateMs: number): void {
-    if (lateMs > LASTS_MS) return;
     const now = this.options.monotonicMs();
     if (now - this.heardAt > LASTS_MS) this.beginAnew(now);
     this.heardAt = now;
+    if (lateMs > LASTS_MS) return;
     this.late[this.tried++ % MOST_JUDGED] = lateMs;
     if (this.tried >= LEAST_JUDGED && now - this.begunAt >= WINDOW_MS) this.judge(now);
   }
@@ -80,41 +79,47 @@ export class Courtesy {
 
   private judge(now: number): void {
     const middle = this.late.sort((a, b) => a - b)[this.late.length >> 1] ?? 0;
-    const best = this.bestWith(middle, now);
+    const best = this.best.with(middle, now);
     const isInTime = middle - best <= Math.max(best, LEAST_EXCESS_MS);
+    const lastedMs = now - this.begunAt;
+    const hasBacklog = this.options.hasBacklog();
     // What was settled when the backlog began or ended within the window says nothing of what can be.
-    const hasBacklog = this.hadBacklog && this.options.hasBacklog();
-    if (hasBacklog) {
-      const pace = (this.settled * 1_000) / (now - this.begunAt);
-      this.fullPace = Math.max(this.fullPace, pace);
-    }
-    const least = this.fullPace * LEAST_PACE;
-    if (isInTime) {
-      this.inVain = 0;
-      this.found *= FASTER;
-      if (this.found >= this.fullPace) this.found = Infinity;
-    } else if (hasBacklog && this.fullPace > 0) {
-      this.inVain = this.found <= least ? this.inVain + 1 : 0;
-      if (this.inVain >= MOST_IN_VAIN) this.giveUp(middle, now);
-      else if (this.found === Infinity) this.found = this.fullPace * SLOWER_FIRST;
-      else this.found = Math.min(this.found, this.fullPace) * SLOWER;
+    const isWhole = this.hadBacklog && hasBacklog;
+    const full = this.mostSettled.with(isWhole ? (this.settled * 1_000) / lastedMs : 0, now);
+    const least = full * LEAST_PACE;
+    if (isInTime || !(this.hadBacklog || hasBacklog)) {
+      this.inVainMs = 0;
+      this.found *= FASTER ** (Math.min(lastedMs, LASTS_MS) / 1_000);
+      if (this.found >= full) this.found = Infinity;
+    } else if (isWhole && full > 0) {
+      const isInVain = this.found <= least && middle >= this.lateAtFirst * NEARLY;
+      this.inVainMs = isInVain ? this.inVainMs + lastedMs : 0;
+      if (this.inVainMs >= IN_VAIN_MS) this.giveUp(middle, now);
+      else this.slowDown(middle, full);
     }
     this.found = Math.max(this.found, least);
     this.begin(now);
   }
 
+  private slowDown(middle: number, full: number): void {
+    if (this.found === Infinity) {
+      this.lateAtFirst = middle;
+      this.found = full * SLOWER_FIRST;
+    } else this.found = Math.min(this.found, full) * SLOWER;
+  }
+
   /** It is not the backlogs that make pushes late: this is as good as it gets now. */
   private giveUp(middle: number, now: number): void {
-    this.inVain = 0;
+    this.inVainMs = 0;
     this.found = Infinity;
-    this.best = [middle];
-    this.bestAt = now;
+    this.best = new OfTheHour(Math.min, Infinity);
+    this.best.with(middle, now);
   }
 
   private beginAnew(now: number): void {
-    this.inVain = 0;
+    this.inVainMs = 0;
     this.found = Infinity;
-    this.fullPace = 0;
+    this.mostSettled = new OfTheHour(Math.max, 0);
     this.begin(now);
   }
 
@@ -125,14 +130,36 @@ export class Courtesy {
     this.settled = 0;
     this.hadBacklog = this.options.hasBacklog();
   }
+}
 
-  private bestWith(middle: number, now: number): number {
-    for (; now - this.bestAt >= BEST_EVERY_MS; this.bestAt += BEST_EVERY_MS) {
-      this.best.push(Infinity);
-      if (this.best.length > BEST_OF) this.best.shift();
+/** An hour is forgotten by sixths. */
+const SIXTHS = 6;
+const SIXTH_MS = 600_000;
+
+/** The lowest or the highest of the values of the last hour. */
+class OfTheHour {
+  private readonly sixths: number[];
+  private begunAt = -Infinity;
+
+  constructor(
+    private readonly pick: (...values: number[]) => number,
+    private readonly none: number,
+  ) {
+    this.sixths = [none];
+  }
+
+  /** @returns what it is with one more value. */
+  with(value: number, now: number): number {
+    if (now - this.begunAt >= SIXTHS * SIXTH_MS) {
+      this.sixths.splice(0, SIXTHS, this.none);
+      this.begunAt = now;
     }
-    const last = this.best.length - 1;
-    this.best[last] = Math.min(this.best[last] ?? Infinity, middle);
-    return Math.min(...this.best);
+    for (; now - this.begunAt >= SIXTH_MS; this.begunAt += SIXTH_MS) {
+      this.sixths.push(this.none);
+      if (this.sixths.length > SIXTHS) this.sixths.shift();
+    }
+    const last = this.sixths.length - 1;
+    this.sixths[last] = this.pick(this.sixths[last] ?? this.none, value);
+    return this.pick(...this.sixths);
   }
 }

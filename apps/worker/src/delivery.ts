@@ -23,7 +23,7 @@ export interface DeliverOptions {
   /** The clock that `Claim.sendBefore` is on. */
   monotonicMs: () => number;
   deadTokens: Pick<DeadTokens, 'heed' | 'retire'>;
-  /** A push that was put before others is tried for the first time, so many milliseconds after it was accepted. */
+  /** A push that was put before others is tried for the first time, so many milliseconds after it was due. */
   onFirstTried: (lateMs: number) => void;
   logger: Pick<Logger, 'warn'>;
 }

@@ -93,6 +93,7 @@ export class Dispatcher {
   /** Rounds of turns until one whole round finds nothing. */
   private async takeTurns(): Promise<void> {
     for (;;) {
+      this.resting = [];
       await this.options.usable();
       const { shares, backlogs } = this.options;
       const { slowed } = backlogs;

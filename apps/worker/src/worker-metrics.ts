@@ -72,7 +72,7 @@ export class WorkerMetrics {
   watchPace(courtesy: Pick<Courtesy, 'pace'>): void {
     this.metrics.gauge(
       'fanfare_backlog_pace',
-      'Pushes of backlogs that this worker hands over a second at the most; +Inf: as many as there is room for.',
+      'Pushes of backlogs a second that this worker holds itself to, about; +Inf: as many as there is room for.',
       [],
       (gauge) => Promise.resolve(gauge.set(courtesy.pace)),
     );

@@ -36,7 +36,7 @@ export interface ClaimedPush {
   probing: boolean;
   /** By the database's clock, cut to the millisecond: no attempt of this claim began earlier. */
   claimedAt: Date;
-  /** How long it had been due by then: since it was accepted, its time came, or its last try put it off. Milliseconds. */
+  /** How long it had been due when its lease was taken: since it was accepted, its time came, or its last try put it off. Milliseconds. */
   waitedMs: number;
   /** Its operation was canceled while the claim before was in flight, which ended without a word. */
   isCanceled: boolean;
@@ -128,7 +128,7 @@ WHERE id = ANY($1::uuid[])
     AND (credential_id <> ALL (${PAUSED}) OR id = ANY (${PROBES}))) IS TRUE
 RETURNING id, account_id, operation_id, provider, credential_id, token, variables, lease, lease_lost,
   attempt_count, unknown_count, first_attempt_at, expires_at, now() AS claimed_at,
-  (extract(epoch FROM now() - due_at) * 1000)::float8 AS waited_ms,
+  (extract(epoch FROM clock_timestamp() - due_at) * 1000)::float8 AS waited_ms,
   (unknown_count > 0 AND jsonb_path_exists(attempts, '$[*] ? (${IS_BLAMED})')) AS was_blamed,
   id = ANY (${PROBES}) AS probing,
   CASE WHEN lease_lost THEN (SELECT cancel_wanted FROM operations o WHERE o.id = operation_id) ELSE false END

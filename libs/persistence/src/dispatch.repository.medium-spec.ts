@@ -4,6 +4,7 @@ import { createTestStore, type TestStore } from '../../../test/support/store.js'
 import { WHOLE, type Shares } from './credential-windows.js';
 import {
   SPARSE_BURST,
+  NOBODY_SLOWED,
   type Dispatch,
   type DispatchChunk,
   type DispatchLane,
@@ -119,6 +120,39 @@ describe('credentials that are slowed', () => {
     expect(await sparse(slowed([tenant.fcm], [], 2))).toBe(0);
     await store.accept(tenant, 1);
     expect(await sparse(slowed([], [tenant.fcm], 2))).toBe(1);
+  });
+});
+
+describe('a backlog of which some was canceled', () => {
+  const alternating = async () => {
+    for (let n = 0; n < 15; n++) {
+      await store.accept(tenant, 1);
+      const operationId = await store.accept(tenant, 1);
+      await store.cancels.cancel(tenant.accountId, { operationId });
+    }
+  };
+
+  it('is one where the first that a turn leaves is a push', async () => {
+    await alternating();
+    expect((await take('small', 10)).turn).toMatchObject({ handedOver: 5, passed: 10 });
+    expect((await take('small', 4)).turn?.backlogs).toEqual(new Set([tenant.fcm]));
+  });
+
+  it('stays one while it is slowed, until nothing is left', async () => {
+    await alternating();
+    const slowed = { ...NOBODY_SLOWED, small: { credentialIds: [tenant.fcm], most: 11 } };
+    const backlogs = [];
+    for (let n = 0; n < 3; n++) {
+      const turn = await store.dispatches.takeTurns(
+        'small',
+        500,
+        () => Promise.resolve(),
+        WHOLE,
+        slowed,
+      );
+      backlogs.push(turn?.backlogs.has(tenant.fcm));
+    }
+    expect(backlogs).toEqual([true, true, false]);
   });
 });
 

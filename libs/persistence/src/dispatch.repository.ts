@@ -352,8 +352,10 @@ async function takePushes(
   for (const [at, { credential_id: credentialId, most, sparse }] of pairs.entries()) {
     const before = taken.deliveries.length;
     const its = rowsOf.get(at + 1) ?? [];
-    // Parts without pushes, of what was canceled, are no backlog.
-    const hasMore = its.filter(({ id }) => id !== null).length > most;
+    // The row too many: a push, or a part without any, of what was canceled. Behind that more may come or not; who is slowed
+    // stays so until it has certainly none.
+    const tooMany = its[most];
+    const hasMore = tooMany !== undefined && (tooMany.id !== null || isSlowed.has(credentialId));
     // Who has more than a turn takes sends much, however little of it is in hand; of who is slowed the rest is late by that.
     const isSparse = !hasMore && !isSlowed.has(credentialId);
     const advances = cut(its, most, isSparse ? sparse : 0, taken.deliveries);

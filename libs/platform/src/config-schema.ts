@@ -489,7 +489,7 @@ export const environment = z.object({
       section: 'Delivery',
       description:
         'courteous: while pushes of accounts that send now and then are tried late, backlogs of others are handed ' +
-        'over more slowly, an eighth of the full pace at the least. full: never.',
+        'over more slowly, about an eighth of the full pace at the least. full: never.',
       default: 'courteous',
     },
     ['courteous', 'full'],
