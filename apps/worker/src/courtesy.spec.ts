@@ -160,6 +160,13 @@ describe('Courtesy', () => {
     expect(Math.round(courtesy.pace)).toBe(150);
   });
 
+  it('does not take for a full pace, however long it lasts, what is settled while backlogs are slowed', () => {
+    const { courtesy, judged } = begun();
+    judged(500);
+    for (let n = 0; n < 4_000; n++) judged(n % 20 === 0 ? 20 : 390, 125);
+    expect(courtesy.pace).toBeGreaterThanOrEqual(125);
+  });
+
   it('does not judge by what was settled before a whole second of backlog', () => {
     const { courtesy, judged, backlog } = make();
     backlog(false);

@@ -38,6 +38,7 @@ export class Courtesy {
   private found = Infinity;
   /** The most that this worker settled in a second, while some send now and then and others have a backlog. */
   private mostSettled = new OfTheHour(Math.max, 0);
+  private full = 0;
   /** How late pushes were when slowing began. Milliseconds. */
   private lateAtFirst = 0;
   private inVainMs = 0;
@@ -85,7 +86,11 @@ export class Courtesy {
     const hasBacklog = this.options.hasBacklog();
     // What was settled when the backlog began or ended within the window says nothing of what can be.
     const isWhole = this.hadBacklog && hasBacklog;
-    const full = this.mostSettled.with(isWhole ? (this.settled * 1_000) / lastedMs : 0, now);
+    const settled = isWhole ? (this.settled * 1_000) / lastedMs : 0;
+    // What is settled while backlogs are slowed says nothing of a full pace: the one of before is not forgotten meanwhile.
+    const known = this.found === Infinity ? 0 : this.full;
+    this.full = this.mostSettled.with(Math.max(settled, known), now);
+    const { full } = this;
     const least = full * LEAST_PACE;
     if (isInTime || !(this.hadBacklog || hasBacklog)) {
       this.inVainMs = 0;
@@ -119,6 +124,7 @@ export class Courtesy {
   private beginAnew(now: number): void {
     this.inVainMs = 0;
     this.found = Infinity;
+    this.full = 0;
     this.mostSettled = new OfTheHour(Math.max, 0);
     this.begin(now);
   }
