@@ -27,6 +27,7 @@ const NEARLY = 0.8;
  * pause, an outage, its turn behind a lost queue. Milliseconds.
  */
 const LASTS_MS = 10_000;
+
 /**
  * Backlogs yield to those who send a push now and then. Windows and turns divide places in the queue, not what all share,
  * cores above all: where backlogs take all of those, each of the two dozen steps of a single push waits for one. So the worker
@@ -44,7 +45,8 @@ export class Courtesy {
   private inVainMs = 0;
   private heardAt = -Infinity;
 
-  private begunAt: number;
+  /** The first push that is heard begins it. */
+  private begunAt = -Infinity;
   private late: number[] = [];
   private tried = 0;
   private settled = 0;
@@ -53,9 +55,7 @@ export class Courtesy {
 
   private best = new OfTheHour(Math.min, Infinity);
 
-  constructor(private readonly options: CourtesyOptions) {
-    this.begunAt = options.monotonicMs();
-  }
+  constructor(private readonly options: CourtesyOptions) {}
 
   /** Pushes a second that backlogs are held to; Infinity when they are not. */
   get pace(): number {
