@@ -112,6 +112,11 @@ declare module '*/scripts/test.js' {
   export function countJest(report: string, code: number): import('../../scripts/types.js').Counts;
 }
 
+declare module '*/bench/usage.js' {
+  export function peakBytes(pid: number): number;
+  export function megabytes(bytes: number): number;
+}
+
 declare module '*/bench/statistics.js' {
   export function percentile(values: readonly number[], share: number): number;
   export function mediansOf<T extends object>(rounds: readonly T[]): T;

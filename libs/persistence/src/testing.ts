@@ -9,11 +9,7 @@ import { CancelRepository } from './cancel.repository.js';
 import { CredentialRepository } from './credential.repository.js';
 import { Database } from './database.js';
 import { DeadTokenRepository } from './dead-token.repository.js';
-import {
-  DeliveryRepository,
-  type ClaimedPush,
-  type PushSettlement,
-} from './delivery.repository.js';
+import { DeliveryRepository, type ClaimedPush } from './delivery.repository.js';
 import { DeviceRepository } from './device.repository.js';
 import { DispatchRepository, type Dispatch, type DispatchLane } from './dispatch.repository.js';
 import { ExpireRepository } from './expire.repository.js';
@@ -26,6 +22,9 @@ import { ScheduleRepository } from './schedule.repository.js';
 import { SecretBox } from './secret-box.js';
 import { SweepRepository } from './sweep.repository.js';
 import { UserRepository } from './user.repository.js';
+import { settlementOf } from './testing-settlement.js';
+
+export { settlementOf };
 
 export interface StoreOptions {
   /** That credentials begin with. */
@@ -201,31 +200,4 @@ export interface Tenant {
 /** A key with the fingerprint of some request. */
 export function once(key: string, request = 'request'): Once {
   return { key, fingerprint: createHash('sha256').update(request).digest() };
-}
-
-/** A settlement of a claim, SENT unless said otherwise. */
-export function settlementOf(
-  { id, operationId, credentialId, lease }: ClaimedPush,
-  over: Partial<PushSettlement> = {},
-): PushSettlement {
-  return {
-    id,
-    operationId,
-    credentialId,
-    lease,
-    to: 'SENT',
-    dueInMs: 0,
-    attempts: [
-      { at: '2026-04-20T14:22:00.000Z', outcome: 'accepted', latencyMs: 3, counted: true },
-    ],
-    countedAttempts: 1,
-    unknownAttempts: 0,
-    errorCode: null,
-    errorMessage: null,
-    providerMessageId: 'm',
-    pause: null,
-    probe: null,
-    dispatchedAt: new Date('2026-04-20T14:21:59.500Z'),
-    ...over,
-  };
 }
