@@ -100,7 +100,7 @@ export async function startPostgres(options = {}) {
   const dismiss = guard(...lastWill(server.data, ephemeral ? place.dir : ''));
   const stop = async (/** @type {StopMode} */ mode) => {
     await server.stop(mode);
-    dismiss();
+    await dismiss();
     unregister();
     if (home !== undefined) rmSync(home, { recursive: true, force: true });
   };

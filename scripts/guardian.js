@@ -3,11 +3,12 @@
  * starter leaves no PostgreSQL and no Redis behind.
  */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 
 /**
  * @param {string} script POSIX shell, run when this process is gone; `$1`… are the arguments
  * @param {string[]} args
- * @returns {() => void} dismisses the guardian: everything was stopped in good order
+ * @returns {() => Promise<void>} dismisses the guardian, everything was stopped in good order; resolves when it is gone
  */
 export function guard(script, args) {
   const shell = spawn(
@@ -23,5 +24,10 @@ export function guard(script, args) {
   shell.stdin.on('error', () => {});
   shell.unref();
   if ('unref' in shell.stdin && typeof shell.stdin.unref === 'function') shell.stdin.unref();
-  return () => void shell.kill('SIGKILL');
+  return async () => {
+    // Gone by itself, killed by somebody, or never there.
+    if (!shell.kill('SIGKILL')) return;
+    shell.ref();
+    if (shell.exitCode === null && shell.signalCode === null) await once(shell, 'exit');
+  };
 }

@@ -25,7 +25,7 @@ export async function startRedis({ command = 'redis-server', appendOnly = true }
   const redis = new Redis(command, dir, appendOnly);
   const stop = async () => {
     await redis.end('SIGKILL'); // the folder goes with it: there is nothing to save
-    dismiss();
+    await dismiss();
     unregister();
     rmSync(dir, { recursive: true, force: true });
   };

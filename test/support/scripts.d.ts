@@ -112,6 +112,10 @@ declare module '*/scripts/test.js' {
   export function countJest(report: string, code: number): import('../../scripts/types.js').Counts;
 }
 
+declare module '*/scripts/guardian.js' {
+  export function guard(script: string, args: string[]): () => Promise<void>;
+}
+
 declare module '*/bench/usage.js' {
   export function peakBytes(pid: number): number;
   export function megabytes(bytes: number): number;
