@@ -7,6 +7,7 @@ import type { Logger } from '@app/platform';
 import { Redis } from 'ioredis';
 import pg from 'pg';
 import { createTestDatabase } from '../../../test/support/database.js';
+import { truncate } from '../../../test/support/forget-queue.js';
 import type { TestDatabase } from '../../../test/support/database.js';
 import { startTestRedis } from '../../../test/support/redis.js';
 import { QueueUnavailable, countJobs } from './connection.js';
@@ -84,9 +85,7 @@ function postgresBackend(): Backend {
         { redisUrl: undefined, databaseUrl: database.appUrl, prefix: '', poolSize: 12 },
         logger,
       ),
-    lose: async () => {
-      await admin.query('TRUNCATE bullmq.job, bullmq.event, bullmq.meta CASCADE');
-    },
+    lose: () => truncate(admin, 'bullmq.job, bullmq.event, bullmq.meta'),
     cut: async () => {
       const killer = new pg.Client({ connectionString: database.appUrl });
       await killer.connect();
