@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId, type Pause, type Uuid } from '@app/domain';
+import pg from 'pg';
 import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import type { Probe } from './admission.repository.js';
 import type { ClaimedPush } from './delivery.repository.js';
@@ -40,6 +41,7 @@ interface WindowRow {
   outstanding: number;
   pauses: number;
   paused_by: Uuid | null;
+  refused_probe: Uuid | null;
   probe: Uuid | null;
   pause_reason: string | null;
   left_ms: number | null;
@@ -47,7 +49,7 @@ interface WindowRow {
 
 async function windowOf(credentialId = tenant.fcm): Promise<WindowRow> {
   const [row] = await store.db.query<WindowRow>(
-    `SELECT "window", outstanding, pauses, paused_by, probe, pause_reason,
+    `SELECT "window", outstanding, pauses, paused_by, refused_probe, probe, pause_reason,
        (extract(epoch FROM paused_until - now()) * 1000)::float8 AS left_ms
      FROM credential_windows WHERE credential_id = $1`,
     [credentialId],
@@ -190,6 +192,13 @@ describe('a pause', () => {
     expect((await windowOf()).left_ms).toBeNull();
   });
 
+  it('does not begin when the credential is deleted: what waits fails at once', async () => {
+    const { claims } = await inHand(1, 1);
+    await store.credentials.delete(tenant.accountId, tenant.fcm);
+    expect((await hear(claims[0]!)).paused.size).toBe(0);
+    expect((await windowOf()).left_ms).toBeNull();
+  });
+
   it('is what the status of the credential says, until it is over', async () => {
     const find = async () => store.credentials.find(tenant.accountId, tenant.fcm);
     expect(await find()).toMatchObject({ status: 'OK', statusReason: null });
@@ -284,13 +293,51 @@ describe('a probe', () => {
     const [probe] = await store.claim(ids);
     await hear(probe!, refused(), 'refused');
     const window = await windowOf();
-    expect(window).toMatchObject({ pauses: 2, probe: null, paused_by: ids[1] });
+    expect(window).toMatchObject({
+      pauses: 2,
+      probe: null,
+      paused_by: ids[0],
+      refused_probe: ids[1],
+    });
     // Twice the first.
     expect(window.left_ms).toBeGreaterThan(9_000);
     expect(window.left_ms).toBeLessThanOrEqual(10_001);
+  });
+
+  it('is another push each time, and never the one that caused the pause', async () => {
+    const { claims, ids } = await inHand(3, 1);
+    await hear(claims[0]!, refused());
+    for (const at of [1, 2, 1, 2]) {
+      await endPause();
+      expect(await store.admissions.beginProbe(tenant.fcm, 60_000)).toMatchObject({ id: ids[at] });
+      const [probe] = await store.claim(ids);
+      await hear(probe!, refused(), 'refused');
+      expect(await windowOf()).toMatchObject({ paused_by: ids[0], refused_probe: ids[at] });
+    }
+    // In the next pause each of them may be it.
+    await store.admissions.resume(tenant.fcm, null);
+    expect(await windowOf()).toMatchObject({ paused_by: null, refused_probe: null });
+    const [third] = await store.claim([ids[2]!]);
+    await hear(third!, refused());
     await endPause();
-    // Another push each time.
     expect(await store.admissions.beginProbe(tenant.fcm, 60_000)).toMatchObject({ id: ids[0] });
+  });
+
+  it('is found behind however many operations whose push waits for a retry of its own', async () => {
+    await store.db.query('UPDATE credential_windows SET "window" = 500 WHERE credential_id = $1', [
+      tenant.fcm,
+    ]);
+    for (let n = 0; n < 120; n++) await store.accept(tenant, 1);
+    const ids = (await store.dispatchAll('small')).map(({ id }) => id);
+    const waiting = await store.claim(ids);
+    expect(waiting).toHaveLength(120);
+    await store.deliveries.settle(
+      waiting.map((claim) => settlementOf(claim, { to: 'QUEUED', dueInMs: 60_000 })),
+    );
+    const { ids: due, claims } = await inHand(2, 1);
+    await hear(claims[0]!);
+    await endPause();
+    expect(await store.admissions.beginProbe(tenant.fcm, 60_000)).toMatchObject({ id: due[1] });
   });
 
   it('speaks for its credential when others of the same batch hear something too', async () => {
@@ -303,7 +350,7 @@ describe('a probe', () => {
       settlementOf(claims[1]!, { to: 'QUEUED', pause: slowed({ afterMs: 30_000 }) }),
       settlementOf(probe!, { to: 'QUEUED', pause: refused(), probe: 'refused' }),
     ]);
-    expect(await windowOf()).toMatchObject({ pauses: 2, paused_by: probe!.id });
+    expect(await windowOf()).toMatchObject({ pauses: 2, refused_probe: probe!.id });
   });
 
   it('is followed by another one when nothing is heard of it, never by the one that caused the pause', async () => {
@@ -313,6 +360,25 @@ describe('a probe', () => {
     await store.admissions.beginProbe(tenant.fcm, 60_000);
     await endPause();
     expect(await store.admissions.beginProbe(tenant.fcm, 60_000)).toMatchObject({ id: ids[2] });
+  });
+
+  it('is followed by another one at once when it is canceled', async () => {
+    const { claims } = await inHand(2, 1);
+    await hear(claims[0]!);
+    const operationId = await store.accept(tenant, 1);
+    await endPause();
+    const first = (await store.admissions.beginProbe(tenant.fcm, 60_000)) as Probe;
+    expect(await store.admissions.due()).toEqual([]);
+    await store.cancels.cancel(tenant.accountId, { pushId: first.id });
+    expect(await store.admissions.due()).toEqual([tenant.fcm]);
+    const second = (await store.admissions.beginProbe(tenant.fcm, 60_000)) as Probe;
+    expect(second.id).not.toBe(first.id);
+    expect(await store.admissions.due()).toEqual([]);
+    // And when there is no other, the pause is over.
+    await store.cancels.cancel(tenant.accountId, { operationId });
+    await store.cancels.cancel(tenant.accountId, { operationId: claims[0]!.operationId });
+    expect(await store.admissions.beginProbe(tenant.fcm, 60_000)).toBeNull();
+    expect(await store.admissions.resume(tenant.fcm, null)).toBe(true);
   });
 
   it('comes again after a while when it could not tell', async () => {
@@ -424,6 +490,26 @@ describe('the end of a pause', () => {
     expect(await windowOf()).toMatchObject({ pauses: 0, paused_by: null });
     await store.db.query(`UPDATE credential_windows SET paused_until = now() + interval '1 hour'`);
     await store.credentials.delete(tenant.accountId, tenant.fcm);
+    expect(await store.admissions.due()).toEqual([tenant.fcm]);
+  });
+
+  it('is near also when it commits while the secret is changed', async () => {
+    const pausing = new pg.Client({ connectionString: store.database.appUrl });
+    await pausing.connect();
+    await pausing.query('BEGIN');
+    await pausing.query(
+      `UPDATE credential_windows SET paused_until = now() + interval '1 hour' WHERE credential_id = $1`,
+      [tenant.fcm],
+    );
+    const rotated = store.credentials.rotate(tenant.accountId, tenant.fcm, {
+      secret: { kind: 'test' },
+      fingerprint: 'cd',
+      expiresAt: null,
+    });
+    await Promise.race([rotated, store.untilWaiting(1)]);
+    await pausing.query('COMMIT');
+    await pausing.end();
+    await rotated;
     expect(await store.admissions.due()).toEqual([tenant.fcm]);
   });
 

@@ -125,8 +125,22 @@ SELECT c.id, c.provider, c.lane FROM (
 ) c JOIN operations o ON o.id = c.operation_id
 ORDER BY (o.overrides IS NOT NULL), c.id LIMIT 1`;
 
-/** Parts that are looked through for a probe: pushes that wait for a retry may come first. */
-const PARTS_LOOKED_AT = 100;
+/**
+ * Parts of each kind that are looked through for a probe: what comes first may wait for a retry of its own. Where the first
+ * look finds nothing there is a longer one, and where that finds nothing either the pause ends without a probe.
+ */
+const PARTS_LOOKED_AT = [100, 10_000];
+
+/** Of a window `w`: its pause has lasted long enough, or nobody will hear of its probe, for that was canceled. */
+const IS_DUE = `(w.paused_until <= now() OR EXISTS (
+  SELECT FROM push_notifications p WHERE p.id = w.probe AND p.status = 'CANCELED'))`;
+
+interface PausedRow {
+  account_id: Uuid;
+  probe: Uuid | null;
+  refused_probe: Uuid | null;
+  paused_by: Uuid | null;
+}
 
 /** $1 credential, $2 at most so many. */
 const OPEN_OPERATIONS = `
@@ -153,7 +167,8 @@ WITH counted AS (
 )
 UPDATE credential_windows w
 SET paused_until = CASE WHEN NOT $3 THEN w.paused_until END, probe = CASE WHEN NOT $3 THEN w.probe END,
-  paused_by = CASE WHEN NOT $3 THEN w.paused_by END, pause_reason = CASE WHEN NOT $3 THEN w.pause_reason END,
+  paused_by = CASE WHEN NOT $3 THEN w.paused_by END, refused_probe = CASE WHEN NOT $3 THEN w.refused_probe END,
+  pause_reason = CASE WHEN NOT $3 THEN w.pause_reason END,
   pauses = CASE WHEN $3 AND $4 THEN 0 ELSE w.pauses END,
   outstanding = w.outstanding - counted.n
 FROM counted WHERE w.credential_id = $1`;
@@ -205,43 +220,50 @@ export class AdmissionRepository {
   /** Credentials whose pause has lasted long enough: each wants a probe. */
   async due(): Promise<Uuid[]> {
     const rows = await this.db.query<{ credential_id: Uuid }>(
-      `SELECT credential_id FROM credential_windows WHERE paused_until IS NOT NULL AND paused_until <= now()
+      `SELECT credential_id FROM credential_windows w WHERE paused_until IS NOT NULL AND ${IS_DUE}
        ORDER BY paused_until LIMIT 100`,
     );
     return rows.map((row) => row.credential_id);
   }
 
   /**
-   * Chooses the one push that may be sent in spite of the pause: never the one that caused it, nor the
-   * probe before it. Without word of it within `timeoutMs` another one is chosen.
+   * Chooses the one push that may be sent in spite of the pause: never the one that caused it, nor the probe before, be it
+   * that it was refused or that nothing was heard of it. Without word of it within `timeoutMs` another one is chosen.
    *
    * @returns null when there is no other push that is due; 'taken' when another worker was faster.
    */
   async beginProbe(credentialId: Uuid, timeoutMs: number): Promise<Probe | 'taken' | null> {
-    return this.db.transaction(async (client) => {
-      // No other rows are locked: the order of locks does not matter.
-      const { rows } = await client.query<{ account_id: Uuid; not_these: Uuid[] }>(
-        `SELECT account_id, array_remove(ARRAY[probe, paused_by], NULL) AS not_these FROM credential_windows
-         WHERE credential_id = $1 AND paused_until <= now() FOR NO KEY UPDATE SKIP LOCKED`,
-        [credentialId],
-      );
-      const [paused] = rows;
-      if (paused === undefined) return 'taken';
-      const found = await client.query<Probe>(CANDIDATES, [
+    const [paused] = await this.db.query<PausedRow>(
+      `SELECT account_id, probe, refused_probe, paused_by FROM credential_windows w
+       WHERE credential_id = $1 AND ${IS_DUE}`,
+      [credentialId],
+    );
+    if (paused === undefined) return 'taken';
+    // Nothing is locked meanwhile: settlements of the credential would wait, and their neighbours behind them.
+    const probe = await this.findProbe(credentialId, paused);
+    const begun = await this.db.query(
+      `UPDATE credential_windows w
+       SET probe = $2, paused_until = CASE WHEN $2::uuid IS NULL THEN now() ELSE now() + make_interval(secs => $3) END
+       WHERE credential_id = $1 AND ${IS_DUE} AND probe IS NOT DISTINCT FROM $4 AND paused_by IS NOT DISTINCT FROM $5
+       RETURNING credential_id`,
+      [credentialId, probe?.id ?? null, timeoutMs / 1_000, paused.probe, paused.paused_by],
+    );
+    return begun.length === 0 ? 'taken' : probe;
+  }
+
+  private async findProbe(credentialId: Uuid, paused: PausedRow): Promise<Probe | null> {
+    const { account_id: accountId, probe, refused_probe: refused, paused_by: pausedBy } = paused;
+    const notThese = [probe, refused, pausedBy].filter((id) => id !== null);
+    for (const parts of PARTS_LOOKED_AT) {
+      const [found] = await this.db.query<Probe>(CANDIDATES, [
         credentialId,
-        paused.account_id,
-        PARTS_LOOKED_AT,
-        paused.not_these,
+        accountId,
+        parts,
+        notThese,
       ]);
-      const [probe] = found.rows;
-      await client.query(
-        `UPDATE credential_windows
-         SET probe = $2, paused_until = CASE WHEN $2::uuid IS NULL THEN paused_until ELSE now() + make_interval(secs => $3) END
-         WHERE credential_id = $1`,
-        [credentialId, probe?.id ?? null, timeoutMs / 1_000],
-      );
-      return probe ?? null;
-    });
+      if (found !== undefined) return found;
+    }
+    return null;
   }
 
   /** The probe could not tell: another one comes in `afterMs`. */

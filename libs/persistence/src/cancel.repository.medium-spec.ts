@@ -189,9 +189,9 @@ describe('races', () => {
       tenant.fcm,
     ]);
     const canceling = cancel(id);
-    await waiting(1);
+    await store.untilWaiting(1);
     const dispatching = store.dispatchAll('small');
-    await waiting(2);
+    await store.untilWaiting(2);
     await blocker.query('COMMIT');
     blocker.release();
     expect(await canceling).toBe(20);
@@ -221,13 +221,3 @@ describe('races', () => {
     }
   });
 });
-
-/** Until so many statements wait for a lock. */
-async function waiting(count: number): Promise<void> {
-  for (;;) {
-    const [row] = await store.db.query<{ n: number }>(
-      `SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
-    );
-    if ((row?.n ?? 0) >= count) return;
-  }
-}

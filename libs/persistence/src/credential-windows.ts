@@ -21,7 +21,7 @@ export const shareOf = (fcm: string, apn: string): string =>
 /** Why everything of a credential shall wait, and who says so. */
 export interface PauseOrder extends Pause {
   credentialId: Uuid;
-  /** Of the secret that was refused: of an older one it says nothing any more. */
+  /** Of the secret that was refused: of an older one it says nothing any more, nor when the credential is deleted. */
   version: number;
   /** The push that heard it. */
   pushId: Uuid;
@@ -67,13 +67,14 @@ SET paused_until = CASE
     "window" = CASE WHEN p.slowed AND ${IS_NEWS}
       THEN greatest(w."window" / 2, 1) ELSE w."window" END,
     window_changed_at = CASE WHEN p.slowed THEN now() ELSE w.window_changed_at END,
-    paused_by = CASE WHEN ${IS_NEWS} THEN p.push_id ELSE w.paused_by END,
+    paused_by = CASE WHEN w.paused_until IS NULL THEN p.push_id ELSE w.paused_by END,
+    refused_probe = CASE WHEN w.paused_until IS NULL THEN NULL WHEN w.probe = p.push_id THEN p.push_id ELSE w.refused_probe END,
     probe = nullif(w.probe, p.push_id),
     pause_reason = p.reason
 FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::boolean[], $5::float8[], $6::float8[], $7::float8[], $8::float8[],
     $9::text[], $10::float8[])
   AS p (credential_id, push_id, version, slowed, after_ms, base_ms, cap_ms, jitter, reason, least_ms)
-JOIN credentials c ON c.id = p.credential_id AND c.version = p.version
+JOIN credentials c ON c.id = p.credential_id AND c.version = p.version AND c.deleted_at IS NULL
 WHERE w.credential_id = p.credential_id
 RETURNING w.credential_id`;
 
@@ -81,7 +82,7 @@ RETURNING w.credential_id`;
  * Changes the outstanding counts of credentials and pauses some: the last rows that a transaction
  * locks, by id. An UPDATE alone locks in the order of its plan.
  *
- * @returns the credentials that are paused by one of `pauses`; those of an older secret are not.
+ * @returns the credentials that are paused by one of `pauses`; those of an older secret, or deleted, are not.
  */
 export async function changeWindows(
   client: PoolClient,

@@ -310,15 +310,18 @@ async function moveDefault(tx: Prisma.TransactionClient, to: CredentialRow): Pro
   await tx.credential.update({ where: { id }, data: { isDefault: true, updatedAt } });
 }
 
-/** What waits for a paused credential is tried now: its secret is a new one, or gone. */
+/**
+ * What waits for a paused credential is tried now: its secret is a new one, or gone. The first statement locks the window, paused
+ * or not: a pause that is being committed is seen by the second, and one that comes later sees the secret's new version.
+ */
 async function tryAnew(tx: Prisma.TransactionClient, credentialId: Uuid): Promise<void> {
   await tx.credentialWindow.updateMany({
-    where: { credentialId, pausedUntil: { not: null } },
-    data: { pausedUntil: new Date(0), probe: null, pausedBy: null, pauses: 0 },
+    where: { credentialId },
+    data: { warning: null, warnedAt: null },
   });
   await tx.credentialWindow.updateMany({
-    where: { credentialId, warning: { not: null } },
-    data: { warning: null, warnedAt: null },
+    where: { credentialId, pausedUntil: { not: null } },
+    data: { pausedUntil: new Date(0), probe: null, pausedBy: null, refusedProbe: null, pauses: 0 },
   });
 }
 

@@ -150,6 +150,17 @@ export class Store {
     return rows.map(({ id }) => id);
   }
 
+  /** Until so many statements wait for a lock; throws when they do not within ten seconds. */
+  async untilWaiting(count: number): Promise<void> {
+    for (const end = performance.now() + 10_000; performance.now() < end;) {
+      const [row] = await this.db.query<{ n: number }>(
+        `SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
+      );
+      if ((row?.n ?? 0) >= count) return;
+    }
+    throw new Error(`${count} statements never waited for a lock`);
+  }
+
   /** Settles claims; FAILED when `failing`. */
   async settle(claims: readonly ClaimedPush[], failing = false): Promise<void> {
     const over = failing ? { to: 'FAILED' as const, errorCode: 71001, errorMessage: 'gone' } : {};
