@@ -1,5 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
+import type { PushSettlement } from '@app/persistence';
 import { Courtesy } from './courtesy.js';
+import { settlement } from './testing.js';
+
+/** A commit of so many pushes that were sent. */
+function settle(courtesy: Courtesy, pushes: number): void {
+  const batch = Array.from({ length: pushes }, (_, n) => settlement({ id: `${n}` }));
+  courtesy.onCommitted(batch, new Set(batch.map(({ id }) => id)));
+}
 
 /** A worker that settles so much a second, and pushes of somebody that are tried so late as `judged` says. */
 function make() {
@@ -14,7 +22,7 @@ function make() {
     judged: (lateMs: number, settled = 1_000) => {
       for (let tried = 0; tried < 5; tried++) {
         now += 200;
-        courtesy.onSettled(settled / 5);
+        settle(courtesy, settled / 5);
         courtesy.onTried(lateMs);
       }
     },
@@ -32,7 +40,7 @@ function begun() {
 describe('Courtesy', () => {
   it('lets backlogs go on while nobody else sends, or those are in time', () => {
     const { courtesy, judged } = make();
-    courtesy.onSettled(1_000);
+    settle(courtesy, 1_000);
     expect(courtesy.pace).toBe(Infinity);
     courtesy.onTried(30);
     for (const lateMs of [30, 17, 36, 20, 30]) judged(lateMs);
@@ -57,6 +65,22 @@ describe('Courtesy', () => {
     expect(courtesy.pace).toBe(500);
   });
 
+  it('knows a full pace by what was sent and committed, not by what ended without', () => {
+    const { courtesy, wait } = begun();
+    const batch = (count: number, over: Partial<PushSettlement>) =>
+      Array.from({ length: count }, (_, n) => settlement({ id: `${n}`, ...over }));
+    const ids = (count: number) => new Set(batch(count, {}).map(({ id }) => id));
+    for (let tried = 0; tried < 5; tried++) {
+      wait(200);
+      courtesy.onCommitted(batch(5_000, { to: 'FAILED', attempts: [] }), ids(5_000));
+      // Claimed by another worker meanwhile.
+      courtesy.onCommitted(batch(5_000, {}), ids(240));
+      courtesy.onTried(500);
+    }
+    // Half of 1,200 a second.
+    expect(courtesy.pace).toBe(600);
+  });
+
   it('judges by the middle one: a single late push is no matter', () => {
     const { courtesy, wait } = begun();
     for (const lateMs of [900, 20, 900, 20, 20]) {
@@ -69,7 +93,7 @@ describe('Courtesy', () => {
   it('judges once a second, however many are tried, by the last hundred', () => {
     const { courtesy, wait } = begun();
     // Settled together: a full pace is that of a second, not of the moment between two commits.
-    courtesy.onSettled(1_000);
+    settle(courtesy, 1_000);
     for (let tried = 0; tried < 200; tried++) {
       courtesy.onTried(tried < 120 ? 20 : 500);
       wait(5);
@@ -83,12 +107,12 @@ describe('Courtesy', () => {
     const { courtesy, wait } = begun();
     for (let tried = 0; tried < 4; tried++) {
       wait(5_000);
-      courtesy.onSettled(5_000);
+      settle(courtesy, 5_000);
       courtesy.onTried(500);
     }
     expect(courtesy.pace).toBe(Infinity);
     wait(5_000);
-    courtesy.onSettled(5_000);
+    settle(courtesy, 5_000);
     courtesy.onTried(500);
     expect(courtesy.pace).toBe(500);
   });
@@ -128,7 +152,7 @@ describe('Courtesy', () => {
     expect(courtesy.pace).toBe(125);
     for (let tried = 0; tried < 5; tried++) {
       wait(2_000);
-      courtesy.onSettled(2_000);
+      settle(courtesy, 2_000);
       courtesy.onTried(20);
     }
     // Ten seconds in time.
@@ -153,7 +177,7 @@ describe('Courtesy', () => {
     expect(courtesy.pace).toBe(1_500);
     for (let tried = 0; tried < 410; tried++) {
       wait(9_000);
-      courtesy.onSettled(2_700);
+      settle(courtesy, 2_700);
       courtesy.onTried(20);
     }
     judged(500, 300);

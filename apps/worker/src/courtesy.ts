@@ -1,3 +1,6 @@
+import type { Uuid } from '@app/domain';
+import type { PushSettlement } from '@app/persistence';
+
 export interface CourtesyOptions {
   /** Milliseconds on any clock that is never set. */
   monotonicMs: () => number;
@@ -73,9 +76,13 @@ export class Courtesy {
     if (this.tried >= LEAST_JUDGED && now - this.begunAt >= WINDOW_MS) this.judge(now);
   }
 
-  /** Of whomever: as many pushes had their end, or were put off. */
-  onSettled(pushes: number): void {
-    this.settled += pushes;
+  /** Of whomever: those count that were sent. What ends without, having expired say, takes next to nothing. */
+  onCommitted(
+    batch: readonly Pick<PushSettlement, 'id' | 'attempts'>[],
+    changed: ReadonlySet<Uuid>,
+  ): void {
+    for (const { id, attempts } of batch)
+      if (attempts.length > 0 && changed.has(id)) this.settled++;
   }
 
   private judge(now: number): void {

@@ -121,7 +121,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     },
     onCommitted(batch, settled, repeated) {
       metrics.onCommitted(batch, settled);
-      courtesy.onSettled(settled.changed.size);
+      courtesy.onCommitted(batch, settled.changed);
       admission.onCommitted(batch, settled.changed, repeated);
       // What ended made room in its credential's window.
       dispatcher.wake();

@@ -282,6 +282,39 @@ describe.each(backends)('the queue on %s', (_name, makeBackend) => {
       expect(await count()).toEqual(NOTHING);
     });
 
+    it('lets one that comes first pass those of a job that have not begun, and no longer when it comes back', async () => {
+      const [first] = jobs(1, { first: true }) as [DeliveryToEnqueue];
+      const deliveries = jobs(8);
+      const releases: (() => void)[] = [];
+      let comesBack = true;
+      const seen = new Seen();
+      consume(
+        seen.processor(async (id) => {
+          await new Promise<void>((resolve) => releases.push(resolve));
+          if (id !== first.id || !comesBack) return undefined;
+          comesBack = false;
+          return new Date();
+        }),
+        { concurrency: 2 },
+      );
+      await several().enqueue(DELIVER_FCM, deliveries, TIMEOUT_MS);
+      await seen.until(2);
+      await add([first]);
+      while ((await count()).active < 2) await immediate();
+      for (let begun = 2; begun < 10; begun++) {
+        releases[begun - 2]?.();
+        await seen.until(begun + 1);
+      }
+      expect(seen.ids[2]).toBe(first.id);
+      expect([seen.ids.filter((id) => id === first.id).length, seen.first]).toEqual([
+        2,
+        [first.id],
+      ]);
+      // It stands behind those that waited before it came back.
+      expect(seen.ids.lastIndexOf(first.id)).toBe(9);
+      for (const release of releases) release();
+    });
+
     it('begins no other when it closes, and leaves what has not begun in the queue', async () => {
       const { processor, release } = held();
       const seen = new Seen();

@@ -8,9 +8,8 @@ import { Slots } from './slots.js';
 
 /**
  * Delivers one push; `addedAt` is when it was handed over, by the clock of its producer, `wentFirst` whether it was put before
- * others. Answers the instant at which it shall come
- * back, or nothing when it is over. When it throws, the job is over too and leaves nothing in the
- * queue: whatever the push still needs must come from PostgreSQL.
+ * others and comes from there. Answers the instant at which it shall come back, or nothing when it is over. When it throws,
+ * the job is over too and leaves nothing in the queue: whatever the push still needs must come from PostgreSQL.
  */
 export type DeliveryProcessor = (
   id: string,
@@ -111,7 +110,7 @@ export class DeliveryConsumer {
 
   private async one(job: Job<DeliverJob, void>): Promise<Date | undefined> {
     try {
-      return await this.inSlot(job.data.id, addedAt(job), job.opts.lifo === true);
+      return await this.inSlot(job.data.id, addedAt(job), wentFirst(job));
     } catch (err) {
       this.failed(err, job);
       throw err;
@@ -182,6 +181,10 @@ export function createDeliveryConsumer(
 ): DeliveryConsumer {
   return new DeliveryConsumer(connection, queue, processor, options);
 }
+
+/** What comes back, or is taken again from a worker that is gone, is in no hurry any more. */
+const wentFirst = ({ opts, attemptsStarted }: Job<DeliverJob, void>): boolean =>
+  opts.lifo === true && attemptsStarted === 1;
 
 const addedAt = ({ data, timestamp }: Job<DeliverJob, void>): Date =>
   new Date(data.at ?? timestamp);
