@@ -112,7 +112,9 @@ export function caller(house, seed) {
     const userIds = await usersOf(request);
     // Nobody answered any more: then it is not sent.
     if (giveUp) return undefined;
-    const body = JSON.stringify(bodyOf(request, userIds));
+    const message = bodyOf(request, userIds);
+    const sendAt = message.schedule?.sendAt;
+    const body = JSON.stringify(message);
     const tokens = tokensOf(request);
     const { app, strangers, ttlSeconds } = request;
     open.set(request.key, request);
@@ -132,6 +134,8 @@ export function caller(house, seed) {
           strangers,
           ttlSeconds,
           canceled: 'none',
+          canceledAtMs: null,
+          sendAtMs: sendAt === undefined ? null : Date.parse(sendAt),
         };
         accepted.push(known);
         open.delete(request.key);
@@ -163,7 +167,8 @@ export function caller(house, seed) {
     }
     request.canceled = which;
     // Not answered, or too late for it: both happen, and the pushes tell which.
-    await call('DELETE', path);
+    const answer = await call('DELETE', path);
+    if (answer !== undefined && answer.status < 300) request.canceledAtMs = Date.now();
     counts.cancels += 1;
   };
 

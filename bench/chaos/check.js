@@ -4,32 +4,88 @@
  *
  * - lost: an accepted push that has no row, or ended in no final state, or is SENT and never arrived.
  * - unaccounted: a counter that is not its rows; rows or arrivals that no accepted request asked for; an arrival
- *   for a push that is not SENT and has no unknown try to explain it; a push that arrived under two ids, or in the wrong
- *   environment of Apple; one to a token that is good, or whose trouble passes, that is FAILED, and nothing that was
- *   broken explains it; one that is CANCELED, and nobody asked for that; a good token that its user lost.
- * - duplicates: pushes that the provider accepted more than once; outside the window when more often than
- *   tries of unknown outcome and leases that ran out explain.
+ *   for a push that is not SENT and has no unknown try to explain it; one before its time, or of a scheduled operation
+ *   that was canceled before; a push that arrived under two ids, or in the wrong environment of Apple; one that the provider
+ *   refused more often than it was tried; one to a token that is good, or whose trouble passes, that is FAILED, and
+ *   nothing that was broken explains it; one to a token that is refused, with another end; one that is CANCELED, and
+ *   nobody asked for that; a good token that its user lost; where nothing was broken, a try of a good token whose outcome
+ *   is unknown, and a job that was gone.
+ * - duplicates: pushes that the provider accepted more than once; outside the window when one of these arrivals lies in the
+ *   time of no try that was accepted or whose outcome is unknown, and of no lease that ran out, or more than one in the same.
  */
+import { LATEST_BEGIN_MS, LEASE_MS, REQUEST_TIMEOUT_MS } from './times.js';
 
 /** @import { AcceptedRequest, Arrival, DoneFault, Evidence, Finding, FindingKind, Judgement, PushRow } from './types.js' */
 
 const ENDED = /** @type {const} */ (['SENT', 'FAILED', 'CANCELED']);
-const COUNTERS = /** @type {const} */ (['scheduled', 'queued', 'sent', 'failed', 'canceled']);
+/** States that an operation counts. */
+export const COUNTERS = /** @type {const} */ ([
+  'scheduled',
+  'queued',
+  'sent',
+  'failed',
+  'canceled',
+]);
 
 /** Codes of docs/errors.md. */
+const UNREGISTERED = 71_001;
+const INVALID_TOKEN = 71_002;
 const EXPIRED = 71_008;
 const OUTCOME_UNKNOWN = 71_010;
+const THIRD_PARTY_AUTH = 71_011;
 
 /** Of libs/domain's retry policy: so many tries of unknown outcome, or so many that broke their connection, are the end. */
 const MAX_UNKNOWN = 3;
 const MAX_BLAMED = 2;
 const BLAMING = /^RST_(PROTOCOL|INTERNAL)_ERROR$/;
 
-/** A fault is felt a while longer: connections that step back, leases that run out. */
+/** A fault is felt a while longer: connections step back, and what lost its job is looked for after that time. */
 const FELT_MS = 15_000;
 
-/** Behaviours of the simulator that a provider calls a dead token for. */
-const DEAD = ['unregistered', 'expired', 'stale'];
+/** One that makes the outcome of a try unknown is felt by what was claimed while it lasted. */
+const BREAKING_MS = LEASE_MS + REQUEST_TIMEOUT_MS;
+const BREAKING = [
+  ...['worker-kill', 'worker-freeze', 'workers-kill'],
+  ...[
+    'simulator-kill',
+    'simulator-freeze',
+    'black-hole',
+    'down',
+    'goaway',
+    'resets',
+    'latency',
+    'streams',
+  ],
+  ...['postgres-restart', 'postgres-kill', 'postgres-freeze', 'read-only'],
+];
+
+/** Those that hold back what was written to a connection: it arrives when they are over, and so much later at the latest. */
+const HOLDING = ['worker-freeze', 'simulator-freeze', 'black-hole'];
+const HELD_MS = 2_000;
+
+/** Instants of several processes of one machine, rounded. */
+const ROUNDED_MS = 50;
+
+/** Behaviours of the simulator that a provider refuses, and the code of their pushes; none: APNs knows no such thing. */
+const REFUSED =
+  /** @type {Readonly<Record<string, Readonly<Record<PushRow['provider'], number | null>>>>} */ ({
+    unregistered: { FCM: UNREGISTERED, APN: UNREGISTERED },
+    expired: { FCM: UNREGISTERED, APN: UNREGISTERED },
+    stale: { FCM: UNREGISTERED, APN: UNREGISTERED },
+    badtoken: { FCM: INVALID_TOKEN, APN: INVALID_TOKEN },
+    mismatch: { FCM: INVALID_TOKEN, APN: INVALID_TOKEN },
+    thirdparty: { FCM: THIRD_PARTY_AUTH, APN: null },
+  });
+
+/** What a provider says of a credential it hears again in the same try, with a new access token. */
+const OF_THE_CREDENTIAL = [401, 403];
+
+/** Of a push no more attempts are kept. */
+const ATTEMPTS_KEPT = 20;
+
+/** Behaviours that a provider calls a dead token for; of a stale one Apple says since when. */
+const isDead = (/** @type {string} */ token) =>
+  ['unregistered', 'expired', 'stale'].includes(behaviourOf(token));
 
 /** Those that are fine, and those whose trouble passes by itself (docs/simulator.md)… */
 const FINE = ['ok', 'slow'];
@@ -47,6 +103,7 @@ export function judge(evidence) {
   const find = (/** @type {FindingKind} */ kind, /** @type {string} */ what) =>
     void findings.push({ kind, what });
   const arrivals = Map.groupBy(evidence.arrivals, ({ token }) => token);
+  const refusals = Map.groupBy(evidence.refusals, ({ token }) => token);
   const rows = Map.groupBy(evidence.pushes, ({ token }) => token);
   const counts = { SENT: 0, FAILED: 0, CANCELED: 0 };
   let duplicates = 0;
@@ -71,8 +128,12 @@ export function judge(evidence) {
       if (row.status === 'SENT' && arrived.length === 0)
         find('lost', `${describe(row)}: never arrived`);
       if (arrived.length > 1) duplicates += 1;
-      judgeArrivals(row, arrived, find);
+      judgeArrivals(row, arrived, evidence.faults, find);
       judgeEnvironment(row, arrived, request, find);
+      judgeTimes(row, arrived, request, find);
+      judgeTries(row, refusals.get(token) ?? [], find);
+      judgeRefused(row, refusals.get(token) ?? [], request, evidence.faults, find);
+      if (evidence.faults.length === 0) judgeUndisturbed(row, request, find);
       if (
         isSentAtLast(token) &&
         row.status === 'FAILED' &&
@@ -91,6 +152,8 @@ export function judge(evidence) {
         `${key}: ${canceled} are CANCELED, and the request to cancel was of ${request.canceled}`,
       );
   }
+  if (evidence.faults.length === 0 && evidence.lostJobs > 0)
+    find('unaccounted', `${evidence.lostJobs} jobs were gone, and nothing was broken`);
   for (const token of evidence.unresolved.flat()) expected.add(token);
   for (const [token, { length }] of arrivals)
     if (!expected.has(token)) find('unaccounted', `${token} arrived ${length} times, not accepted`);
@@ -100,7 +163,7 @@ export function judge(evidence) {
   judgeCounters(evidence, find);
   const stillRegistered = new Set(evidence.stillRegistered);
   for (const token of evidence.registered)
-    if (!stillRegistered.has(token) && !DEAD.includes(behaviourOf(token)))
+    if (!stillRegistered.has(token) && !isDead(token))
       find('unaccounted', `${token} is no dead token, and its user has it no more`);
 
   const count = (/** @type {FindingKind} */ kind) =>
@@ -119,32 +182,123 @@ export function judge(evidence) {
 }
 
 /**
- * @param {PushRow} row @param {Arrival[]} arrived
+ * @param {PushRow} row @param {Arrival[]} arrived @param {DoneFault[]} faults
  * @param {(kind: FindingKind, what: string) => void} find
  */
-function judgeArrivals(row, arrived, find) {
-  const unexplained = arrived.length - explained(row);
-  if (unexplained > 0 && row.status === 'SENT')
-    find('duplicatesOutsideWindow', `${describe(row)}: arrived ${arrived.length} times`);
-  else if (unexplained > 0)
-    find('unaccounted', `${describe(row)}: arrived ${arrived.length} times all the same`);
+function judgeArrivals(row, arrived, faults, find) {
+  const late = unexplained(row, arrived, faults);
+  const when = late.map(({ atMs }) => new Date(atMs).toISOString()).join(', ');
+  if (late.length > 0 && row.status === 'SENT' && arrived.length > 1)
+    find(
+      'duplicatesOutsideWindow',
+      `${describe(row)}: arrived ${arrived.length} times, and no try or lost lease explains ${when}`,
+    );
+  else if (late.length > 0)
+    find(
+      'unaccounted',
+      `${describe(row)}: arrived ${arrived.length} times, and no try or lost lease explains ${when}`,
+    );
   const ids = new Set(arrived.flatMap(({ id }) => (id === null ? [] : [id])));
   if (ids.size > 0 && !(ids.size === 1 && ids.has(row.id)))
     find('unaccounted', `${describe(row)}: arrived as ${[...ids].join(', ')}`);
 }
 
 /**
- * How often a push may have arrived: once when it is SENT, once for each try whose outcome is unknown, and once
- * for each lease that ran out. The attempt that stands for such a lease is not counted beside it.
- * @param {PushRow} row
+ * A push may have arrived once within the try that was accepted, when it is SENT, once within each whose outcome is unknown,
+ * and once within each lease that ran out. The attempt that stands for such a lease is not counted beside it.
+ * @param {PushRow} row @param {Arrival[]} arrived @param {DoneFault[]} faults
+ * @returns {Arrival[]} those that none of them explains
  */
-function explained({ status, lostLeases, attempts }) {
-  const sent = status === 'SENT' ? 1 : 0;
-  const unknown = attempts.filter(
-    ({ outcome, reason = '' }) =>
-      outcome === 'unknown' && !['lease-lost', OUR_FAULT].includes(reason),
-  ).length;
-  return sent + unknown + lostLeases;
+function unexplained({ status, lostLeases, attempts }, arrived, faults) {
+  const spans = [
+    ...attempts.flatMap(({ outcome, reason = '', at, latencyMs }) => {
+      const isAccepted = outcome === 'accepted' && status === 'SENT';
+      const isUnknown = outcome === 'unknown' && !['lease-lost', OUR_FAULT].includes(reason);
+      if (!isAccepted && !isUnknown) return [];
+      // Written down is the instant of the claim, and what passed since it was answered.
+      const fromMs = Date.parse(at);
+      return [{ fromMs, toMs: fromMs + LATEST_BEGIN_MS + latencyMs }];
+    }),
+    ...lostLeases.map((toMs) => ({ fromMs: toMs - LEASE_MS, toMs })),
+  ]
+    .map(({ fromMs, toMs }) => ({
+      fromMs: fromMs - ROUNDED_MS,
+      toMs: ROUNDED_MS + heldUntil(fromMs, toMs, faults),
+    }))
+    .sort((a, b) => a.toMs - b.toMs);
+  return arrived
+    .toSorted((a, b) => a.atMs - b.atMs)
+    .filter(({ atMs }) => {
+      const at = spans.findIndex(({ fromMs, toMs }) => fromMs <= atMs && atMs <= toMs);
+      if (at >= 0) spans.splice(at, 1);
+      return at < 0;
+    });
+}
+
+/** Until when something may arrive that was written between the two. @param {number} fromMs @param {number} toMs @param {DoneFault[]} faults */
+function heldUntil(fromMs, toMs, faults) {
+  const holding = faults.filter(
+    (fault) => HOLDING.includes(fault.kind) && fault.fromMs <= toMs && fault.toMs >= fromMs,
+  );
+  return Math.max(toMs, ...holding.map((fault) => fault.toMs + HELD_MS));
+}
+
+/**
+ * What was scheduled arrives no sooner, and not at all when it was canceled before.
+ * @param {PushRow} row @param {Arrival[]} arrived @param {AcceptedRequest} request
+ * @param {(kind: FindingKind, what: string) => void} find
+ */
+function judgeTimes(row, arrived, { sendAtMs, canceled, canceledAtMs }, find) {
+  if (sendAtMs === null) return;
+  const early = arrived.find(({ atMs }) => atMs < sendAtMs - ROUNDED_MS);
+  if (early !== undefined)
+    find('unaccounted', `${describe(row)}: arrived ${sendAtMs - early.atMs} ms before its time`);
+  const isCanceled = canceled === 'all' && canceledAtMs !== null && canceledAtMs < sendAtMs;
+  if (isCanceled && row.status !== 'CANCELED')
+    find('unaccounted', `${describe(row)}: its operation was canceled before its time`);
+}
+
+/**
+ * The provider answers each try once: a refusal too many is a push that was handed over without a trace.
+ * @param {PushRow} row @param {Arrival[]} refused
+ * @param {(kind: FindingKind, what: string) => void} find
+ */
+function judgeTries(row, refused, find) {
+  const { attempts, lostLeases } = row;
+  if (attempts.length >= ATTEMPTS_KEPT) return;
+  const answers = refused.filter(({ status }) => !OF_THE_CREDENTIAL.includes(status)).length;
+  const tries =
+    attempts.filter(({ outcome, reason }) => outcome !== 'accepted' && reason !== 'lease-lost')
+      .length + lostLeases.length;
+  if (answers > tries)
+    find('unaccounted', `${describe(row)}: refused ${answers} times, tried ${tries} times`);
+}
+
+/**
+ * What a provider refuses fails with its words, and nobody makes them up.
+ * @param {PushRow} row @param {Arrival[]} refused @param {AcceptedRequest} request @param {DoneFault[]} faults
+ * @param {(kind: FindingKind, what: string) => void} find
+ */
+function judgeRefused(row, refused, request, faults, find) {
+  const code = REFUSED[behaviourOf(row.token)]?.[row.provider] ?? null;
+  if (code === null) return;
+  if (row.status === 'SENT') find('unaccounted', `${describe(row)}: its provider refuses it`);
+  if (row.status !== 'FAILED' || isExplained(row, request, faults)) return;
+  if (row.errorCode !== code)
+    find('unaccounted', `${describe(row)}: FAILED with ${row.errorCode}, not with ${code}`);
+  if (refused.length === 0)
+    find('unaccounted', `${describe(row)}: FAILED, and its provider never said so`);
+}
+
+/**
+ * Of a push that nothing disturbed, nor the trouble of its token.
+ * @param {PushRow} row @param {AcceptedRequest} request
+ * @param {(kind: FindingKind, what: string) => void} find
+ */
+function judgeUndisturbed(row, request, find) {
+  if (isRough(request) || !FINE.includes(behaviourOf(row.token))) return;
+  if (row.attempts.some(({ outcome }) => outcome === 'unknown') || row.lostLeases.length > 0)
+    find('unaccounted', `${describe(row)}: nothing was broken, and its outcome was unknown`);
 }
 
 /**
@@ -153,17 +307,25 @@ function explained({ status, lostLeases, attempts }) {
  * connections themselves.
  * @param {PushRow} row @param {AcceptedRequest} request @param {DoneFault[]} faults
  */
-function isExplained({ token, errorCode, attempts }, { app, ttlSeconds }, faults) {
-  const isFelt = (/** @type {PushRow['attempts'][number]} */ { at, latencyMs }) => {
+function isExplained({ token, errorCode, attempts }, request, faults) {
+  const { ttlSeconds } = request;
+  const isFelt = (
+    /** @type {PushRow['attempts'][number]} */ { at, latencyMs, outcome, reason },
+  ) => {
     const from = Date.parse(at);
     const to = from + latencyMs;
-    return faults.some(({ fromMs, toMs }) => from <= toMs + FELT_MS && to >= fromMs);
+    const isUnknown = outcome === 'unknown';
+    const feltMs = isUnknown && reason !== 'lease-lost' ? BREAKING_MS : FELT_MS;
+    return faults.some(
+      ({ kind, fromMs, toMs }) =>
+        from <= toMs + feltMs && to >= fromMs && (!isUnknown || BREAKING.includes(kind)),
+    );
   };
-  const isRough = app === 'rough' || app === 'lingering';
   const others = attempts.filter(({ reason }) => reason !== OUR_FAULT);
   let own = timesUnknown(token);
   const unknown = others.filter(
-    (attempt) => attempt.outcome === 'unknown' && (isRough || isFelt(attempt) || own-- > 0),
+    (attempt) =>
+      attempt.outcome === 'unknown' && (isRough(request) || isFelt(attempt) || own-- > 0),
   );
   const blamed = unknown.filter(({ reason = '' }) => BLAMING.test(reason));
   switch (errorCode) {
@@ -175,13 +337,16 @@ function isExplained({ token, errorCode, attempts }, { app, ttlSeconds }, faults
         others.some(
           (attempt) =>
             ['unknown', 'retry', 'credential'].includes(attempt.outcome) &&
-            (isRough || isFelt(attempt) || !FINE.includes(behaviourOf(token))),
+            (isRough(request) || isFelt(attempt) || !FINE.includes(behaviourOf(token))),
         )
       );
     default:
       return false;
   }
 }
+
+/** Its tokens break connections themselves. @param {AcceptedRequest} request */
+const isRough = ({ app }) => app === 'rough' || app === 'lingering';
 
 /** @param {string} token */
 const behaviourOf = (token) => token.split('.')[1] ?? '';
@@ -246,5 +411,5 @@ function judgeCounters({ accepted, operations, pushes, wrongCounters, outstandin
 
 /** @param {PushRow} row */
 const describe = ({ token, id, status, lease, lostLeases, unknownCount, attempts }) =>
-  `${token} (${id}, ${status}, ${lease} claims, ${lostLeases} lost, ${unknownCount} unknown, ` +
+  `${token} (${id}, ${status}, ${lease} claims, ${lostLeases.length} lost, ${unknownCount} unknown, ` +
   `${attempts.map(({ outcome, reason = '' }) => `${outcome} ${reason}`.trim()).join(' → ') || 'no attempts'})`;

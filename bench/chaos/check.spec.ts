@@ -12,6 +12,8 @@ const request = (more: Partial<AcceptedRequest> = {}): AcceptedRequest => ({
   app: 'calm',
   ttlSeconds: undefined,
   canceled: 'one',
+  canceledAtMs: null,
+  sendAtMs: null,
   ...more,
 });
 
@@ -34,6 +36,8 @@ function goodRun(): Evidence {
     ],
     pushes: [push('a'), push('b'), push('c', { status: 'FAILED' }), canceled('d')],
     arrivals: [arrival('a'), arrival('b')],
+    refusals: [],
+    lostJobs: 0,
     faults: [{ kind: 'down', fromMs: AT, toMs: AT + 1_000 }],
     registered: [],
     stillRegistered: [],
@@ -50,7 +54,7 @@ function push(token: string, more: Partial<PushRow> = {}): PushRow {
     provider: 'FCM',
     status: 'SENT',
     lease: 1,
-    lostLeases: 0,
+    lostLeases: [],
     unknownCount: 0,
     errorCode: null,
     settledAtMs: AT,
@@ -61,10 +65,16 @@ function push(token: string, more: Partial<PushRow> = {}): PushRow {
 
 const canceled = (token: string) => push(token, { status: 'CANCELED', lease: 0, attempts: [] });
 
-const arrival = (token: string, id: string | null = `id-${token}`): Arrival => ({
+/** `afterMs`: since the instant of the attempts below. */
+const arrival = (
+  token: string,
+  { id = `id-${token}`, afterMs = 5, status = 200 } = {},
+): Arrival => ({
   provider: 'fcm',
   token,
   id,
+  atMs: AT + afterMs,
+  status,
 });
 
 const attempt = (outcome: string, reason?: string, atMs = AT) => ({
@@ -77,6 +87,9 @@ const attempt = (outcome: string, reason?: string, atMs = AT) => ({
 const UNKNOWN = attempt('unknown', 'deadline');
 const LEASE_LOST = attempt('unknown', 'lease-lost');
 const ACCEPTED = attempt('accepted');
+/** After a lease that ran out, or a try that was put off. */
+const LATER_MS = 20_000;
+const ACCEPTED_LATER = attempt('accepted', undefined, AT + LATER_MS);
 
 /** The good run with a fault planted in it, judged. */
 function judged(plant: (run: Evidence) => void) {
@@ -191,7 +204,7 @@ describe('the checker', () => {
     });
 
     it('a push that arrived under the id of another', () => {
-      const found = judged((run) => run.arrivals.splice(0, 1, arrival('a', 'id-b')));
+      const found = judged((run) => run.arrivals.splice(0, 1, arrival('a', { id: 'id-b' })));
       expect(found).toMatchObject({ unaccounted: 1 });
     });
 
@@ -256,6 +269,9 @@ describe('the checker', () => {
       const quiet = { errorCode: 71_010, unknownCount: 3, attempts: three(AT + 60_000) };
       expect(withGood(quiet).unaccounted).toBe(1);
       expect(withGood({ ...quiet, attempts: three(AT - 60_000) }).unaccounted).toBe(1);
+      // As long as a claim of that time may last, and no longer.
+      expect(withGood({ ...quiet, attempts: three(AT + 7_400) }).unaccounted).toBe(0);
+      expect(withGood({ ...quiet, attempts: three(AT + 7_600) }).unaccounted).toBe(1);
       // Neighbours of a rough one break its connections.
       expect(withGood(quiet, { app: 'rough' }).unaccounted).toBe(0);
     });
@@ -277,13 +293,24 @@ describe('the checker', () => {
       expect(withGood(own, {}, token).unaccounted).toBe(behaviour.includes('.x1') ? 0 : 1);
     });
 
-    it.each(['timeout', 'reset', 'badtoken', 'unregistered'])(
-      'wants nothing of one that stays bad: %s',
-      (behaviour) => {
-        const failed = { errorCode: 71_002, attempts: [attempt('invalid-token')] };
-        expect(withGood(failed, {}, `sim.${behaviour}.c1-2-3`).unaccounted).toBe(0);
-      },
-    );
+    it.each(['timeout', 'reset'])('wants nothing of one that stays bad: %s', (behaviour) => {
+      const failed = { errorCode: 71_002, attempts: [attempt('invalid-token')] };
+      expect(withGood(failed, {}, `sim.${behaviour}.c1-2-3`).unaccounted).toBe(0);
+    });
+
+    it('takes no fault that breaks neither a request nor a settlement for one', () => {
+      const unknown = { errorCode: 71_010, unknownCount: 3, attempts: three() };
+      const during = (kind: string) =>
+        judged((run) => {
+          run.accepted = [request({ tokens: [GOOD, 'b', 'c', 'd'] })];
+          run.pushes[0] = push(GOOD, { status: 'FAILED', ...unknown });
+          run.arrivals.shift();
+          run.operations.forEach((operation) => Object.assign(operation, { sent: 1, failed: 2 }));
+          run.faults = [{ kind, fromMs: AT, toMs: AT + 1_000 }];
+        }).unaccounted;
+      expect(['down', 'postgres-kill', 'worker-kill'].map(during)).toEqual([0, 0, 0]);
+      expect(['queue-flush', 'rolling', 'api-kill'].map(during)).toEqual([1, 1, 1]);
+    });
 
     it('takes a send of ours that threw for no explanation', () => {
       const threw = [1, 2, 3].map(() => attempt('unknown', 'internal'));
@@ -351,69 +378,202 @@ describe('the checker', () => {
 
     it('outside the window also when tries were merely retried', () => {
       const found = judged((run) => {
-        change(run, 'a', { lease: 2, attempts: [attempt('retry'), ACCEPTED] });
-        run.arrivals.push(arrival('a'));
+        change(run, 'a', { lease: 2, attempts: [attempt('retry'), ACCEPTED_LATER] });
+        run.arrivals.push(arrival('a', { afterMs: LATER_MS }));
       });
       expect(found.duplicatesOutsideWindow).toBe(1);
     });
 
+    const retried = { lease: 2, unknownCount: 1, attempts: [UNKNOWN, ACCEPTED_LATER] };
+
     it('inside the window what an unknown outcome explains', () => {
       const found = judged((run) => {
-        change(run, 'a', { lease: 2, unknownCount: 1, attempts: [UNKNOWN, ACCEPTED] });
-        run.arrivals.push(arrival('a'));
+        change(run, 'a', retried);
+        run.arrivals.push(arrival('a', { afterMs: LATER_MS + 5 }));
       });
       expect(found).toMatchObject({ duplicates: 1, duplicatesOutsideWindow: 0, unaccounted: 0 });
     });
 
-    it('outside the window what a send of ours that threw would explain', () => {
+    it('outside the window what arrived twice by one try, though that of another one is unknown', () => {
       const found = judged((run) => {
-        const attempts = [attempt('unknown', 'internal'), ACCEPTED];
-        change(run, 'a', { lease: 2, unknownCount: 1, attempts });
-        run.arrivals.push(arrival('a'));
+        change(run, 'a', retried);
+        run.arrivals[0] = arrival('a', { afterMs: LATER_MS + 5 });
+        run.arrivals.push(arrival('a', { afterMs: LATER_MS + 6 }));
       });
       expect(found).toMatchObject({ duplicates: 1, duplicatesOutsideWindow: 1 });
     });
 
+    it('outside the window what comes when its try is long over, unless something held it back', () => {
+      const late = (faults: Evidence['faults']) =>
+        judged((run) => {
+          change(run, 'a', retried);
+          run.faults = faults;
+          run.arrivals[0] = arrival('a', { afterMs: 6_000 });
+          run.arrivals.push(arrival('a', { afterMs: LATER_MS + 5 }));
+        }).duplicatesOutsideWindow;
+      const lasting = { fromMs: AT - 10, toMs: AT + 5_500 };
+      expect(late([])).toBe(1);
+      expect(late([{ kind: 'queue-flush', ...lasting }])).toBe(1);
+      expect(late([{ kind: 'simulator-freeze', ...lasting }])).toBe(0);
+      expect(late([{ kind: 'simulator-freeze', fromMs: AT - 9_000, toMs: AT - 100 }])).toBe(1);
+    });
+
+    it('outside the window what a send of ours that threw would explain', () => {
+      const found = judged((run) => {
+        const attempts = [attempt('unknown', 'internal'), ACCEPTED_LATER];
+        change(run, 'a', { lease: 2, unknownCount: 1, attempts });
+        run.arrivals.push(arrival('a', { afterMs: LATER_MS + 5 }));
+      });
+      expect(found).toMatchObject({ duplicates: 1, duplicatesOutsideWindow: 1 });
+    });
+
+    /** Of a lease of five seconds. */
+    const lost = {
+      lease: 2,
+      lostLeases: [AT + 5_000],
+      unknownCount: 1,
+      attempts: [LEASE_LOST, ACCEPTED_LATER],
+    };
+    const afterLost = (more: Partial<PushRow>, ...afterMs: number[]) =>
+      judged((run) => {
+        change(run, 'a', { ...lost, ...more });
+        run.arrivals = [arrival('b'), ...afterMs.map((after) => arrival('a', { afterMs: after }))];
+      });
+
     it('inside the window what a lease that ran out explains, and no more than that', () => {
-      const lost = { lease: 2, lostLeases: 1, unknownCount: 1, attempts: [LEASE_LOST, ACCEPTED] };
-      const once = judged((run) => {
-        change(run, 'a', lost);
-        run.arrivals.push(arrival('a'));
+      expect(afterLost({}, 4_000, LATER_MS)).toMatchObject({
+        duplicates: 1,
+        duplicatesOutsideWindow: 0,
       });
-      expect(once).toMatchObject({ duplicates: 1, duplicatesOutsideWindow: 0 });
-      const twice = judged((run) => {
-        change(run, 'a', lost);
-        run.arrivals.push(arrival('a'), arrival('a'));
-      });
-      expect(twice).toMatchObject({ duplicates: 1, duplicatesOutsideWindow: 1 });
+      expect(afterLost({}, 3_999, 4_000, LATER_MS).duplicatesOutsideWindow).toBe(1);
+    });
+
+    it('outside the window what arrived twice when that lease was over', () => {
+      expect(afterLost({}, LATER_MS, LATER_MS + 1).duplicatesOutsideWindow).toBe(1);
+      expect(afterLost({}, 5_100, LATER_MS).duplicatesOutsideWindow).toBe(1);
     });
 
     it('inside the window each of two leases in a row that ran out', () => {
-      const found = judged((run) => {
-        const attempts = [LEASE_LOST, ACCEPTED];
-        change(run, 'a', { lease: 3, lostLeases: 2, unknownCount: 1, attempts });
-        run.arrivals.push(arrival('a'), arrival('a'));
+      const two = { lease: 3, lostLeases: [AT + 5_000, AT + 12_000] };
+      expect(afterLost(two, 1_000, 8_000, LATER_MS)).toMatchObject({
+        duplicates: 1,
+        duplicatesOutsideWindow: 0,
       });
-      expect(found).toMatchObject({ duplicates: 1, duplicatesOutsideWindow: 0 });
     });
 
     it('outside the window what a claim that was given back would explain: nothing was sent under it', () => {
-      const found = judged((run) => {
-        const attempts = [LEASE_LOST, ACCEPTED];
-        change(run, 'a', { lease: 5, lostLeases: 1, unknownCount: 1, attempts });
-        run.arrivals.push(arrival('a'), arrival('a'));
+      expect(afterLost({ lease: 5 }, 1_000, 8_000, LATER_MS)).toMatchObject({
+        duplicates: 1,
+        duplicatesOutsideWindow: 1,
       });
-      expect(found).toMatchObject({ duplicates: 1, duplicatesOutsideWindow: 1 });
     });
   });
 
   it('takes what an unknown outcome delivered of a failed push, and a lost lease of a canceled one', () => {
     const found = judged((run) => {
       change(run, 'c', { unknownCount: 1, attempts: [UNKNOWN] });
-      change(run, 'd', { lease: 1, lostLeases: 1 });
+      change(run, 'd', { lease: 1, lostLeases: [AT + 3_000] });
       run.arrivals.push(arrival('c'), arrival('d'));
     });
     expect(found).toMatchObject({ lost: 0, unaccounted: 0, duplicates: 0 });
+  });
+
+  it('calls unaccounted the one arrival of a push outside of its try', () => {
+    const found = judged((run) => (run.arrivals[0] = arrival('a', { afterMs: 3_000 })));
+    expect(found).toMatchObject({ unaccounted: 1, duplicatesOutsideWindow: 0 });
+  });
+
+  describe('of what is scheduled', () => {
+    const scheduled = (more: Partial<AcceptedRequest>, plant: (run: Evidence) => void = () => {}) =>
+      judged((run) => {
+        run.accepted = [request({ sendAtMs: AT, ...more })];
+        plant(run);
+      });
+
+    it('calls unaccounted what arrived before its time', () => {
+      expect(scheduled({}).unaccounted).toBe(0);
+      const early = scheduled({ sendAtMs: AT + 200 }, (run) => {
+        run.arrivals[1] = arrival('b', { afterMs: 300 });
+      });
+      expect(early).toMatchObject({ unaccounted: 1, lost: 0 });
+      expect(early.what).toContain('arrived 195 ms before its time');
+    });
+
+    it('wants all of it CANCELED when that was answered before, and nothing of the others', () => {
+      const canceledAt = (canceledAtMs: number | null, canceled: 'one' | 'all') =>
+        scheduled({ canceled, canceledAtMs }).unaccounted;
+      expect(canceledAt(AT - 1, 'all')).toBe(3);
+      expect(canceledAt(AT + 1, 'all')).toBe(0);
+      expect(canceledAt(null, 'all')).toBe(0);
+      expect(canceledAt(AT - 1, 'one')).toBe(0);
+    });
+  });
+
+  it('calls unaccounted what its provider refused more often than it was tried', () => {
+    const answered = (...statuses: number[]) =>
+      judged((run) => {
+        change(run, 'c', { attempts: [attempt('payload')] });
+        run.refusals = statuses.map((status) => arrival('c', { status }));
+      }).unaccounted;
+    expect(answered(400)).toBe(0);
+    // With an access token that was refused, and with another one.
+    expect(answered(401, 400)).toBe(0);
+    expect(answered(400, 400)).toBe(1);
+  });
+
+  describe('of a token that is refused', () => {
+    const refused = (more: Partial<PushRow>, said = 1, token = 'sim.unregistered.c1') =>
+      judged((run) => {
+        run.accepted = [request({ tokens: ['a', 'b', token, 'd'] })];
+        const failed = { status: 'FAILED' as const, attempts: [attempt('unregistered')] };
+        run.pushes[2] = push(token, { ...failed, errorCode: 71_001, ...more });
+        run.refusals = Array.from({ length: said }, () => arrival(token, { status: 404 }));
+      });
+
+    it('takes what its provider said, and calls unaccounted what nobody said, and another code', () => {
+      expect(refused({}).unaccounted).toBe(0);
+      expect(refused({}, 0).what).toContain('never said so');
+      expect(refused({ errorCode: 71_008, attempts: [] }).what).toContain('not with 71001');
+      expect(refused({}, 1, 'sim.badtoken.c1').what).toContain('not with 71002');
+    });
+
+    it('calls unaccounted that it is SENT', () => {
+      const sent = judged((run) => {
+        run.accepted = [request({ tokens: ['sim.expired.c1', 'b', 'c', 'd'] })];
+        run.pushes[0] = push('sim.expired.c1');
+        run.arrivals[0] = arrival('sim.expired.c1');
+      });
+      expect(sent.what).toContain('its provider refuses it');
+    });
+
+    it('takes an end that what was broken explains', () => {
+      const three = { errorCode: 71_010, unknownCount: 3, attempts: [UNKNOWN, UNKNOWN, UNKNOWN] };
+      expect(refused(three, 0).unaccounted).toBe(0);
+    });
+  });
+
+  describe('where nothing was broken', () => {
+    const quiet = (plant: (run: Evidence) => void, app: AcceptedRequest['app'] = 'calm') =>
+      judged((run) => {
+        const token = 'sim.ok.c1';
+        run.accepted = [request({ tokens: [token, 'b', 'c', 'd'], app })];
+        run.pushes[0] = push(token);
+        run.arrivals[0] = arrival(token);
+        run.faults = [];
+        plant(run);
+      }).unaccounted;
+    const twice = (run: Evidence) => {
+      change(run, 'sim.ok.c1', { unknownCount: 1, attempts: [UNKNOWN, ACCEPTED] });
+    };
+
+    it('calls unaccounted an unknown outcome of a good token, a lease that ran out, and a job that was gone', () => {
+      expect(quiet(() => {})).toBe(0);
+      expect(quiet(twice)).toBe(1);
+      expect(quiet(twice, 'rough')).toBe(0);
+      expect(quiet((run) => change(run, 'sim.ok.c1', { lostLeases: [AT + 5_000] }))).toBe(1);
+      expect(quiet((run) => (run.lostJobs = 2))).toBe(1);
+      expect(judged((run) => (run.lostJobs = 2)).unaccounted).toBe(0);
+    });
   });
 
   it('takes an arrival of a request that nobody could find out about', () => {

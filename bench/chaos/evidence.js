@@ -2,32 +2,65 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TypeID } from 'typeid-js';
+import { COUNTERS } from './check.js';
 import { ledgerFile, LOST_LEASES } from './house.js';
 
 /** @import { Json } from '../../scripts/types.js' */
-/** @import { Arrival, Evidence, House, OperationRow, PushRow } from './types.js' */
+/** @import { Evidence, House, OperationRow, PushRow } from './types.js' */
 /** @import { caller } from './caller.js' */
 
-/** Metric of the workers, and the rules that say: a counter was wrong. */
-const REPAIRS = /^fanfare_sweep_faults_total\{[^}]*rule="([\w-]*wrong[\w-]*)"[^}]*\} (\d+)$/gm;
+/** Metric of the workers: what the sweep mended, by its rules. */
+const REPAIRS = /^fanfare_sweep_faults_total\{[^}]*rule="([\w-]+)"[^}]*\} (\d+)$/gm;
+
+/** Of the rules those that say: a counter was wrong. */
+const WRONG = /-wrong$/;
+
+/** The one that says: a push had no job any more. */
+const LOST_JOB = 'push-lost';
+
+/** @param {string} metrics of a worker @returns {Map<string, number>} how often each rule of the sweep had to mend something */
+export const repairsIn = (metrics) =>
+  new Map([...metrics.matchAll(REPAIRS)].map(([, rule = '', count]) => [rule, Number(count)]));
+
 const LOOK_MS = 500;
 
+/** @param {(name: string) => string} valueOf */
+const counters = (valueOf) =>
+  `jsonb_build_object(${COUNTERS.map((name) => `'${name}', ${valueOf(name)}`).join(', ')})`;
+
+/** Operations under way whose counters are not their rows: in one statement, so at one instant. */
+export const WRONG_COUNTERS = `
+SELECT o.id, ${counters((name) => `o.${name}`)} AS counters, r.rows
+FROM (SELECT * FROM operations WHERE completed_at IS NULL ORDER BY id DESC LIMIT 20) o CROSS JOIN LATERAL (
+  SELECT ${counters((name) => `count(*) FILTER (WHERE p.status = '${name.toUpperCase()}')`)} AS rows
+  FROM push_notifications p WHERE p.operation_id = o.id AND p.id > o.id AND p.id <= o.last_push_id
+) r
+WHERE r.rows <> ${counters((name) => `o.${name}`)}`;
+
 /**
- * Watches the metrics of the workers: a wrong counter that the sweep repairs is not seen at the end.
- * @param {Pick<House, 'workers'>} house
+ * Watches what is not seen at the end: what the sweep repairs, by the metrics of the workers, and counters that are not
+ * their rows.
+ * @param {Pick<House, 'workers' | 'query'>} house
  */
-export function watchRepairs({ workers }) {
-  /** Highest count by process and rule: a process that died takes its count with it. @type {Map<string, number>} */
+export function watch({ workers, query }) {
+  /** Of each process, the last ones: one that died takes its counts with it. @type {Map<number, Map<string, number>>} */
   const seen = new Map();
+  /** @type {Set<string>} */
+  const wrong = new Set();
   let isOver = false;
   const look = async () => {
+    try {
+      for (const { id, counters, rows } of await query(WRONG_COUNTERS))
+        wrong.add(`${id}: ${JSON.stringify(counters)}, and its rows ${JSON.stringify(rows)}`);
+    } catch {
+      // PostgreSQL is away at the moment.
+    }
     for (const { running } of workers) {
       try {
         const answer = await fetch(`http://127.0.0.1:${running.ready.metricsPort}/metrics`, {
           signal: AbortSignal.timeout(LOOK_MS),
         });
-        for (const [, rule, count] of (await answer.text()).matchAll(REPAIRS))
-          seen.set(`${rule} (process ${running.pid})`, Number(count));
+        seen.set(running.pid, repairsIn(await answer.text()));
       } catch {
         // Killed or frozen at the moment.
       }
@@ -40,14 +73,27 @@ export function watchRepairs({ workers }) {
     }
   })();
   return {
-    /** @returns {Promise<string[]>} a sentence for each repair */
+    /** @returns {Promise<{ wrong: string[], lostJobs: number }>} a sentence for each counter, and a number of jobs */
     async end() {
       isOver = true;
       await watching;
       await look();
-      return [...seen].flatMap(([what, count]) =>
-        new Array(count).fill(`the sweep repaired a counter: ${what}`),
+      const repairs = [...seen].flatMap(([pid, counts]) =>
+        [...counts].map(([rule, count]) => ({ pid, rule, count })),
       );
+      return {
+        wrong: [
+          ...wrong,
+          ...repairs
+            .filter(({ rule }) => WRONG.test(rule))
+            .flatMap(({ pid, rule, count }) =>
+              new Array(count).fill(`the sweep repaired a counter: ${rule} (process ${pid})`),
+            ),
+        ],
+        lostJobs: repairs
+          .filter(({ rule }) => rule === LOST_JOB)
+          .reduce((sum, { count }) => sum + count, 0),
+      };
     },
   };
 }
@@ -79,10 +125,10 @@ export async function openExample({ query }) {
 
 /**
  * @param {House} house @param {ReturnType<typeof caller>} client
- * @param {Pick<Evidence, 'unresolved' | 'faults'> & { repairs: string[] }} run
+ * @param {Pick<Evidence, 'unresolved' | 'faults' | 'lostJobs'> & { wrong: string[] }} run
  * @returns {Promise<Evidence>}
  */
-export async function collect(house, client, { unresolved, faults, repairs }) {
+export async function collect(house, client, { unresolved, faults, wrong, lostJobs }) {
   const devices = await house.query('SELECT token FROM devices');
   const windows = await house.query('SELECT outstanding FROM credential_windows');
   return {
@@ -99,18 +145,20 @@ export async function collect(house, client, { unresolved, faults, repairs }) {
     pushes: /** @type {PushRow[]} */ (
       await house.query(
         `SELECT p.id, operation_id AS "operationId", token, provider, status, lease,
-           coalesce(l.n, 0)::int AS "lostLeases", unknown_count AS "unknownCount",
+           coalesce(l.ends, '{}') AS "lostLeases", unknown_count AS "unknownCount",
            error_code AS "errorCode", attempts,
            (extract(epoch FROM settled_at) * 1000)::float8 AS "settledAtMs"
          FROM push_notifications p LEFT JOIN (
-           SELECT push_id, count(*) AS n FROM ${LOST_LEASES} GROUP BY push_id) l ON l.push_id = p.id`,
+           SELECT push_id, array_agg((extract(epoch FROM lease_until) * 1000)::float8) AS ends
+           FROM ${LOST_LEASES} GROUP BY push_id) l ON l.push_id = p.id`,
       )
     ),
     faults,
     registered: client.registered,
     stillRegistered: devices.map((/** @type {Json} */ row) => row.token),
-    arrivals: readArrivals(readFileSync(ledgerFile(house.dir), 'utf8')),
-    wrongCounters: [...client.wrongCounters, ...repairs],
+    ...readLedger(readFileSync(ledgerFile(house.dir), 'utf8')),
+    wrongCounters: [...client.wrongCounters, ...wrong],
+    lostJobs,
     outstanding: windows.map((/** @type {Json} */ row) => row.outstanding),
   };
 }
@@ -134,11 +182,15 @@ export function settledAfterMs({ operations, pushes }) {
 /** A UUID of version 7 begins with its milliseconds. @param {string} id */
 const instantOf = (id) => Number.parseInt(id.replaceAll('-', '').slice(0, 12), 16);
 
-/** @param {string} text of the simulator's ledger @returns {Arrival[]} what was accepted */
-export function readArrivals(text) {
-  return text.split('\n').flatMap((line) => {
-    if (line === '') return [];
-    const { provider, token, id, accepted } = JSON.parse(line);
-    return accepted ? [{ provider, token, id }] : [];
-  });
+/** @param {string} text of the simulator's ledger @returns {Pick<Evidence, 'arrivals' | 'refusals'>} what it answered */
+export function readLedger(text) {
+  /** @type {Pick<Evidence, 'arrivals' | 'refusals'>} */
+  const read = { arrivals: [], refusals: [] };
+  for (const line of text.split('\n')) {
+    if (line === '') continue;
+    const { provider, token, id, at, status, accepted } = JSON.parse(line);
+    if (accepted) read.arrivals.push({ provider, token, id, atMs: at, status });
+    else if (status > 0) read.refusals.push({ provider, token, id, atMs: at, status });
+  }
+  return read;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { settledAfterMs } from './evidence.js';
+import { WorkerMetrics } from '../../apps/worker/src/worker-metrics.js';
+import { readLedger, repairsIn, settledAfterMs } from './evidence.js';
 
 /** Of two operations, accepted at 14:22:00.000 and half a second later. */
 const FIRST_AT = Date.parse('2026-04-20T14:22:00Z');
@@ -28,7 +29,7 @@ const settled = (...instants: (number | null)[]) =>
       provider: 'FCM',
       status: 'SENT',
       lease: 1,
-      lostLeases: 0,
+      lostLeases: [],
       unknownCount: 0,
       errorCode: null,
       settledAtMs,
@@ -48,5 +49,31 @@ describe('how long a run goes on', () => {
 
   it('has no end while something is left to do', () => {
     expect(settled(LAST_AT + 10, null)).toBeNull();
+  });
+});
+
+describe('what the sweep had to mend', () => {
+  it('is read from the metrics of a worker, by rule', async () => {
+    const metrics = new WorkerMetrics();
+    metrics.onFault('counter-wrong', 2);
+    metrics.onFault('push-lost', 5);
+    const repairs = repairsIn(await metrics.registry.metrics());
+    expect(Object.fromEntries(repairs)).toMatchObject({ 'counter-wrong': 2, 'push-lost': 5 });
+  });
+});
+
+describe('the ledger', () => {
+  it('is read as what was accepted and what was refused; what was not answered is neither', () => {
+    const entry = { provider: 'apns', token: 't', id: 'i', at: FIRST_AT, reason: null };
+    const lines = [
+      { ...entry, status: 200, accepted: true },
+      { ...entry, status: 410, accepted: false, reason: 'Unregistered' },
+      { ...entry, status: 0, accepted: false, reason: 'RST_STREAM' },
+    ];
+    const read = { provider: 'apns', token: 't', id: 'i', atMs: FIRST_AT };
+    expect(readLedger(lines.map((line) => `${JSON.stringify(line)}\n`).join(''))).toEqual({
+      arrivals: [{ ...read, status: 200 }],
+      refusals: [{ ...read, status: 410 }],
+    });
   });
 });

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { codeOf, Sentence } from '../../scripts/sentence.js';
-import { LEASE_MS } from './house.js';
+import { LEASE_MS } from './times.js';
 
 /** @import { FaultKind, House, PlannedFault, Seat } from './types.js' */
 

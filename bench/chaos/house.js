@@ -9,24 +9,22 @@ import { startProcess } from '../../scripts/processes.js';
 import { startRedis } from '../../scripts/redis.js';
 import { messageOf } from '../../scripts/sentence.js';
 import { seat } from './seat.js';
+import { LEASE_MARGIN_MS, LEASE_MS, REQUEST_TIMEOUT_MS } from './times.js';
 
 /** @import { Backend, House } from './types.js' */
 
-/** A lease of a claim, as the workers have it here. */
-export const LEASE_MS = 5_000;
-
-/** A row for each lease that ran out: no row of a push says how often that happened. */
+/** A row for each lease that ran out: no row of a push says how often, and when, that happened. */
 export const LOST_LEASES = 'chaos_lost_leases';
 
 /**
  * A witness inside PostgreSQL. A lease is lost when another claim finds it still there (one that its owner takes again, since
  * nobody answered it, has the same name), or a cancel does. A settlement and a claim that is given back end it.
  */
-const WITNESS = [
-  `CREATE TABLE ${LOST_LEASES} (push_id uuid NOT NULL)`,
+export const WITNESS = [
+  `CREATE TABLE ${LOST_LEASES} (push_id uuid NOT NULL, lease_until timestamptz NOT NULL)`,
   `GRANT SELECT, INSERT ON ${LOST_LEASES} TO PUBLIC`,
   `CREATE FUNCTION chaos_lost_lease() RETURNS trigger LANGUAGE plpgsql AS
-   $$ BEGIN INSERT INTO public.${LOST_LEASES} VALUES (OLD.id); RETURN NULL; END $$`,
+   $$ BEGIN INSERT INTO public.${LOST_LEASES} VALUES (OLD.id, OLD.lease_until); RETURN NULL; END $$`,
   `CREATE TRIGGER chaos_lost_lease AFTER UPDATE ON push_notifications FOR EACH ROW WHEN (
      OLD.lease_until IS NOT NULL AND (
        (NEW.lease > OLD.lease AND NEW.claim IS DISTINCT FROM OLD.claim)
@@ -35,12 +33,12 @@ const WITNESS = [
    EXECUTE FUNCTION chaos_lost_lease()`,
 ];
 
-/** Intervals and leases a tenth of their defaults, so that what heals by itself heals within a short run. */
+/** Intervals too are a tenth of their defaults. */
 const SHORT = {
   LOG_LEVEL: 'warn',
   LEASE_MS: String(LEASE_MS),
-  LEASE_MARGIN_MS: '1000',
-  REQUEST_TIMEOUT_MS: '1500',
+  LEASE_MARGIN_MS: String(LEASE_MARGIN_MS),
+  REQUEST_TIMEOUT_MS: String(REQUEST_TIMEOUT_MS),
   JOB_LOCK_MS: '3000',
   STALLED_INTERVAL_MS: '3000',
   LOST_AFTER_MS: '8000',

@@ -182,6 +182,7 @@ const LINGERS = weighted(LINGERING.map((row) => /** @type {const} */ ([row, row[
 /**
  * The body of a request; it is made once, for a repetition must be equal.
  * @param {PlannedRequest} request @param {string[]} [userIds] of its users and strangers
+ * @returns {{ from: object, to: object[], content: object, ttlSeconds?: number, schedule?: { sendAt: string } }}
  */
 export function bodyOf({ app, recipients, inSeconds, ttlSeconds, dataOnly }, userIds = []) {
   const data = { kind: 'chaos', name: '{{ name }}' };

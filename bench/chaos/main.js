@@ -12,11 +12,11 @@ import { stopEverything, stopOnInterrupt } from '../../scripts/running.js';
 import { messageOf, print, seconds, Sentence, step } from '../../scripts/sentence.js';
 import { caller } from './caller.js';
 import { judge } from './check.js';
-import { collect, openExample, openPushes, settledAfterMs, watchRepairs } from './evidence.js';
+import { collect, openExample, openPushes, settledAfterMs, watch } from './evidence.js';
 import { faultOf } from './faults.js';
 import { startHouse } from './house.js';
 import { APPS, planLoad } from './load.js';
-import { HELP, readOptions } from './options.js';
+import { commandOf, HELP, readOptions } from './options.js';
 import { isGood, summary, table } from './report.js';
 import { planFaults, turns } from './schedule.js';
 
@@ -66,8 +66,7 @@ export async function main(args) {
     keep ||= !isGood(outcome);
     log(table(outcome));
     if (keep) log(`  Logs and ledger: ${dir}`);
-    if (!isGood(outcome))
-      log(`\nFAILED. The same load and faults again: npm run chaos -- --seed ${options.seed}`);
+    if (!isGood(outcome)) log(`\nFAILED. The same load and faults again: ${commandOf(options)}`);
     if (options.json) print(JSON.stringify(summary(outcome)));
     return isGood(outcome) ? 0 : 1;
   } catch (error) {
@@ -76,7 +75,7 @@ export async function main(args) {
     isOver = true;
     await stopEverything();
     throw new Sentence(
-      `The run with seed ${options.seed} broke off: ${messageOf(error)} (logs: ${dir})`,
+      `The run broke off: ${messageOf(error)} (logs: ${dir}). The same load and faults again: ${commandOf(options)}`,
       { cause: error },
     );
   }
@@ -95,7 +94,7 @@ async function chaos(options, { dir, log, isOver }) {
   await show('Store credentials of five customers', () => storeCredentials(house));
 
   const client = caller(house, options.seed);
-  const repairs = watchRepairs(house);
+  const watching = watch(house);
   const [done] = await show(`Send for ${options.seconds} s, and break things`, () =>
     Promise.all([
       breakThings(house, planFaults(options), log),
@@ -104,9 +103,9 @@ async function chaos(options, { dir, log, isOver }) {
   );
   const unresolved = await show('Repeat what was not answered', () => client.resolve(RESOLVE_MS));
   await show('Wait until all is settled', () => settled(house, log));
-  const wrong = await repairs.end();
+  const repaired = await watching.end();
   await show('Stop api and workers', () => house.closeGateway());
-  const evidence = await collect(house, client, { unresolved, faults: done, repairs: wrong });
+  const evidence = await collect(house, client, { unresolved, faults: done, ...repaired });
   await house.simulator.close();
   await show('Stop everything', stopEverything);
   /** @type {Record<string, number>} */
@@ -117,6 +116,8 @@ async function chaos(options, { dir, log, isOver }) {
     faults,
     cases: done.length,
     counts: client.counts,
+    unresolved: unresolved.length,
+    lostJobs: repaired.lostJobs,
     settledMs: settledAfterMs(evidence),
     crashes: house.crashes,
     uncleanStops: house.uncleanStops,

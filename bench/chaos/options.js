@@ -19,7 +19,8 @@ arrived. Exit code 1 when a push is lost, unaccounted, or doubled outside the wi
 
   --seconds N      length of load and faults, 5 to 86400 (default 120); settling comes on top
   --rate N         pushes a second on average, 1 to 5000 (default 200)
-  --seed N         replays load and faults of the run that printed it (default: a random one)
+  --seed N         replays load and faults of the run that printed it, with the same --seconds, --rate, --only and
+                   --backend (default: a random one)
   --only a,b       these faults only; "none" for none
   --backend NAME   redis or postgres, which queues in PostgreSQL (default: redis where redis-server is installed)
   --job-size N     pushes a job carries at most, 1 to 100 (default 1): DELIVERY_JOB_SIZE of the workers
@@ -56,6 +57,22 @@ export function readOptions(args, hasRedis = isRedisInstalled) {
     keep: values.keep ?? false,
     noRedis: asked === undefined && backend === 'postgres',
   };
+}
+
+/** @param {ChaosOptions} options @returns {string} what plans the same load and the same faults */
+export function commandOf({ seconds, rate, seed, backend, jobSize, kinds }) {
+  const isAll = kinds.join() === kindsOn(backend).join();
+  const options = {
+    seconds,
+    rate,
+    seed,
+    backend,
+    'job-size': jobSize,
+    ...(isAll ? {} : { only: kinds.join() || 'none' }),
+  };
+  return `npm run chaos -- ${Object.entries(options)
+    .map(([name, value]) => `--${name} ${value}`)
+    .join(' ')}`;
 }
 
 /** @param {string[]} args */

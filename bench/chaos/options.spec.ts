@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { FAULTS } from './faults.js';
-import { HELP, readOptions } from './options.js';
+import { commandOf, HELP, readOptions } from './options.js';
 
 const withRedis = (...args: string[]) => readOptions(args, () => true);
 
@@ -22,6 +22,18 @@ describe('the options of npm run chaos', () => {
       json: true,
     });
     expect(withRedis('--only', 'none')).toMatchObject({ kinds: [] });
+  });
+
+  it.each<string[]>([
+    ['--seconds', '600'],
+    ['--rate', '120', '--backend', 'postgres', '--job-size', '50'],
+    ['--only', 'api-kill,rolling', '--seed', '7'],
+    ['--only', 'none'],
+  ])('are all in the command that replays a run: %s', (...args) => {
+    const options = withRedis(...args);
+    if (options === 'help') throw new Error('help');
+    const [, replay] = commandOf(options).split('npm run chaos -- ');
+    expect(withRedis(...(replay ?? '').split(' '))).toEqual({ ...options, noRedis: false });
   });
 
   it('fall back to PostgreSQL without redis-server, and leave out what needs Redis', () => {

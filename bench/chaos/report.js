@@ -1,6 +1,8 @@
 /** The table of a run. */
 import { seconds } from '../../scripts/sentence.js';
 
+import { commandOf } from './options.js';
+
 /** @import { Outcome } from './types.js' */
 
 const SHOWN = 20;
@@ -23,12 +25,14 @@ export function table(outcome) {
     wide('requests', counts.requests),
     wide('  without an answer at first', counts.unanswered),
     wide('  of those accepted all the same', counts.replayed),
+    wide('  never answered', outcome.unresolved),
     wide('  to users, by their registered devices', counts.users),
     wide('cancels', counts.cancels),
     wide(
       'settled after the last request',
       outcome.settledMs === null ? 'never' : seconds(outcome.settledMs),
     ),
+    wide('jobs that the sweep added again', outcome.lostJobs),
     wide('processes that ended by themselves', outcome.crashes.length),
     wide('SIGTERM not answered by exit code 0', outcome.uncleanStops.length),
     '',
@@ -64,7 +68,11 @@ export const summary = ({ judgement, options, ...outcome }) => ({
   seconds: options.seconds,
   rate: options.rate,
   jobSize: options.jobSize,
+  kinds: options.kinds,
+  command: commandOf(options),
   requests: outcome.counts.requests,
+  unresolved: outcome.unresolved,
+  lostJobs: outcome.lostJobs,
   crashes: outcome.crashes.length,
   uncleanStops: outcome.uncleanStops.length,
   settledSeconds: outcome.settledMs === null ? null : Math.round(outcome.settledMs / 100) / 10,
@@ -72,9 +80,10 @@ export const summary = ({ judgement, options, ...outcome }) => ({
 });
 
 /**
- * Nothing was lost, contradicted or doubled, nothing ended by itself, and SIGTERM was answered by exit code 0.
- * @param {Pick<Outcome, 'judgement' | 'crashes' | 'uncleanStops'>} outcome
+ * Nothing was lost, contradicted or doubled, nothing ended by itself, SIGTERM was answered by exit code 0, and each request
+ * was answered in the end.
+ * @param {Pick<Outcome, 'judgement' | 'crashes' | 'uncleanStops' | 'unresolved'>} outcome
  */
-export const isGood = ({ judgement, crashes, uncleanStops }) =>
+export const isGood = ({ judgement, crashes, uncleanStops, unresolved }) =>
   judgement.lost + judgement.unaccounted + judgement.duplicatesOutsideWindow === 0 &&
-  crashes.length + uncleanStops.length === 0;
+  crashes.length + uncleanStops.length + unresolved === 0;

@@ -10,6 +10,8 @@ const outcome = (
   faults: { down: 2 },
   cases: 2,
   counts: { requests: 5, unanswered: 1, replayed: 1, cancels: 1, users: 1 },
+  unresolved: 0,
+  lostJobs: 4,
   settledMs: 1_234,
   crashes: [],
   uncleanStops: [],
@@ -40,6 +42,11 @@ describe('a run', () => {
     expect(isGood(outcome({ uncleanStops: ['worker-1: exit code 1'] }))).toBe(false);
   });
 
+  it('is not good when a request was never answered', () => {
+    expect(isGood(outcome({ unresolved: 1 }))).toBe(false);
+    expect(table(outcome({ unresolved: 1 }))).toMatch(/^ +never answered +1$/m);
+  });
+
   it('says in its table and its object what was promised of both', () => {
     const names = [
       'cases',
@@ -54,6 +61,8 @@ describe('a run', () => {
     const object = summary(outcome());
     expect(Object.keys(object).slice(0, 10)).toEqual([...names, 'duplicatesOutsideWindow', 'seed']);
     expect(object).toMatchObject({ cases: 2, accepted: 10, seed: 77, crashes: 0, uncleanStops: 0 });
+    expect(object).toMatchObject({ unresolved: 0, lostJobs: 4, kinds: ['down'] });
+    expect(object.command).toContain('--seconds 9 --rate 8 --seed 77');
     const lines = table(outcome({ crashes: ['api ended by itself'] }));
     for (const name of [...names, 'outside the window', 'seed'])
       expect(lines).toMatch(new RegExp(`^ +${name} +\\d+$`, 'm'));

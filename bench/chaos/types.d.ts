@@ -79,6 +79,10 @@ export interface AcceptedRequest {
   ttlSeconds: number | undefined;
   /** What of it was asked to be canceled, whether or not that was answered. */
   canceled: 'none' | 'one' | 'all';
+  /** When that was answered with success; null: it was not. Milliseconds since the epoch. */
+  canceledAtMs: number | null;
+  /** When it is to be sent; null: at once. Milliseconds since the epoch. */
+  sendAtMs: number | null;
 }
 
 /** When something was broken, in milliseconds since the epoch. */
@@ -107,8 +111,8 @@ export interface PushRow {
   status: 'SCHEDULED' | 'QUEUED' | 'SENT' | 'FAILED' | 'CANCELED';
   /** How often it was claimed. */
   lease: number;
-  /** Of those claims, how many ended because their time ran out: nobody settled them or gave them back. */
-  lostLeases: number;
+  /** Of those claims, the ends of the ones whose time ran out: nobody settled them or gave them back. Milliseconds since the epoch. */
+  lostLeases: number[];
   unknownCount: number;
   /** Of docs/errors.md; null unless it is FAILED. */
   errorCode: number | null;
@@ -123,12 +127,16 @@ export interface PushRow {
   }[];
 }
 
-/** A request that the provider accepted, from the simulator's ledger. */
+/** A request that the provider answered, from the simulator's ledger. */
 export interface Arrival {
   provider: 'fcm' | 'apns' | 'apnsSandbox';
   token: string;
   /** What the message says it is; null when it does not say. */
   id: string | null;
+  /** When it arrived, in milliseconds since the epoch. */
+  atMs: number;
+  /** Of HTTP. */
+  status: number;
 }
 
 /** All that the checker looks at. */
@@ -138,7 +146,10 @@ export interface Evidence {
   unresolved: string[][];
   operations: OperationRow[];
   pushes: PushRow[];
+  /** What the providers accepted. */
   arrivals: Arrival[];
+  /** What they refused in words of their own. */
+  refusals: Arrival[];
   /** What was broken, and when. */
   faults: DoneFault[];
   /** Tokens of devices that were registered for a user. */
@@ -147,6 +158,8 @@ export interface Evidence {
   stillRegistered: string[];
   /** Counters that did not add up while it ran: repairs of the sweep, answers of the api. */
   wrongCounters: string[];
+  /** Jobs that the sweep added again since they were gone. */
+  lostJobs: number;
   /** `outstanding` of the credentials' windows when nothing was left to do. */
   outstanding: number[];
 }
@@ -236,6 +249,10 @@ export interface Outcome {
   faults: Record<string, number>;
   /** Faults done in all. */
   cases: number;
+  /** Requests that nobody answered, though nothing was broken any more. */
+  unresolved: number;
+  /** Jobs that the sweep added again since they were gone. */
+  lostJobs: number;
   counts: {
     requests: number;
     unanswered: number;
