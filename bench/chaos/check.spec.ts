@@ -553,9 +553,12 @@ describe('the checker', () => {
   });
 
   describe('where nothing was broken', () => {
-    const quiet = (plant: (run: Evidence) => void, app: AcceptedRequest['app'] = 'calm') =>
+    const quiet = (
+      plant: (run: Evidence) => void,
+      app: AcceptedRequest['app'] = 'calm',
+      token = 'sim.ok.c1',
+    ) =>
       judged((run) => {
-        const token = 'sim.ok.c1';
         run.accepted = [request({ tokens: [token, 'b', 'c', 'd'], app })];
         run.pushes[0] = push(token);
         run.arrivals[0] = arrival(token);
@@ -563,13 +566,15 @@ describe('the checker', () => {
         plant(run);
       }).unaccounted;
     const twice = (run: Evidence) => {
-      change(run, 'sim.ok.c1', { unknownCount: 1, attempts: [UNKNOWN, ACCEPTED] });
+      const [first] = run.pushes;
+      change(run, first!.token, { unknownCount: 1, attempts: [UNKNOWN, ACCEPTED] });
     };
 
     it('calls unaccounted an unknown outcome of a good token, a lease that ran out, and a job that was gone', () => {
       expect(quiet(() => {})).toBe(0);
       expect(quiet(twice)).toBe(1);
       expect(quiet(twice, 'rough')).toBe(0);
+      expect(quiet(twice, 'calm', 'sim.slow.900.c1')).toBe(0);
       expect(quiet((run) => change(run, 'sim.ok.c1', { lostLeases: [AT + 5_000] }))).toBe(1);
       expect(quiet((run) => (run.lostJobs = 2))).toBe(1);
       expect(judged((run) => (run.lostJobs = 2)).unaccounted).toBe(0);
