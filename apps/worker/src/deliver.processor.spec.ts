@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { defaultRetryPolicy, FAILURES, newId, type Outcome } from '@app/domain';
+import { defaultRetryPolicy, FAILURES, newId, type Outcome, type RetryOutcome } from '@app/domain';
 import type { ClaimedPush, NotClaimed, PushSettlement } from '@app/persistence';
 import type { Claim } from './claims.js';
 import { DeliverProcessor } from './deliver.processor.js';
@@ -27,6 +27,15 @@ const claimed = (over: Partial<ClaimedPush> = {}): ClaimedPush => ({
   waitedMs: 0,
   isCanceled: false,
   ...over,
+});
+
+const said = (status: number, reason = 'INVALID_ARGUMENT') => ({ status, reason, message: '' });
+/** Of this device alone. */
+const retry = (status: number, reason: string): RetryOutcome => ({
+  kind: 'retry',
+  scope: 'device',
+  backoff: { leastMs: 0, baseMs: 10_000, capMs: 60_000 },
+  ...said(status, reason),
 });
 
 const accepted: Outcome = { kind: 'accepted', providerMessageId: 'm-1' };
@@ -168,28 +177,13 @@ describe('DeliverProcessor', () => {
   });
 
   it('comes back for a retry when it is due', async () => {
-    const outcome: Outcome = {
-      kind: 'retry',
-      scope: 'device',
-      backoff: { leastMs: 0, baseMs: 10_000, capMs: 60_000 },
-      status: 500,
-      reason: 'INTERNAL',
-      message: '',
-    };
-    const { settlement, comeBackInMs } = await deliver({ outcome });
+    const { settlement, comeBackInMs } = await deliver({ outcome: retry(500, 'INTERNAL') });
     expect(settlement).toMatchObject({ to: 'QUEUED', dueInMs: 5_000, countedAttempts: 1 });
     expect(comeBackInMs).toBe(5_000);
   });
 
   it('leaves no job of a push behind a pause, and asks for the pause', async () => {
-    const outcome: Outcome = {
-      kind: 'retry',
-      scope: 'credential',
-      backoff: { leastMs: 0, baseMs: 10_000, capMs: 60_000 },
-      status: 503,
-      reason: 'UNAVAILABLE',
-      message: '',
-    };
+    const outcome: Outcome = { ...retry(503, 'UNAVAILABLE'), scope: 'credential' };
     const waiting = await deliver({ outcome, paused: true });
     expect(waiting.settlement?.pause).toMatchObject({ kind: 'slowed', version: 3, jitter: 0.5 });
     expect(waiting.comeBackInMs).toBeUndefined();
@@ -222,6 +216,18 @@ describe('DeliverProcessor', () => {
       },
       'unclear',
     ],
+    ['a dead token', { outcome: { kind: 'unregistered', ...said(404, 'UNREGISTERED') } }, 'works'],
+    ['a wrong token', { outcome: { kind: 'invalid-token', ...said(400) } }, 'works'],
+    ['the limit of its device', { outcome: retry(429, 'QUOTA_EXCEEDED') }, 'works'],
+    ['a server in trouble', { outcome: retry(500, 'INTERNAL') }, 'unclear'],
+    ['a gateway in trouble', { outcome: retry(502, 'HTTP 502 without a reason') }, 'unclear'],
+    ['a server that goes', { outcome: { ...retry(503, 'Shutdown'), afterMs: 0 } }, 'unclear'],
+    [
+      'a connection that goes',
+      { outcome: { ...retry(400, 'IdleTimeout'), afterMs: 0 } },
+      'unclear',
+    ],
+    ['an answer nobody understands', { outcome: { kind: 'unknown', ...said(200) } }, 'unclear'],
     ['no answer', { outcome: { kind: 'unknown', reason: 'deadline', message: '' } }, 'unclear'],
     [
       'never connected',

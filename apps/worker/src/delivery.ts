@@ -28,6 +28,9 @@ export interface DeliverOptions {
   logger: Pick<Logger, 'warn'>;
 }
 
+/** Answers about the push alone. Without a status they are our own checks'. */
+const ABOUT_PUSH: readonly Outcome['kind'][] = ['unregistered', 'invalid-token', 'payload'];
+
 /** One claim of a push, from its lease to its settlement: what was tried, and what it counts. */
 export class Delivery {
   /** `ttlSeconds: 0`; known once the content is loaded. */
@@ -145,8 +148,10 @@ export class Delivery {
     const { heard } = this;
     if (heard === undefined) return 'unclear';
     if (heard.kind === 'accepted') return 'works';
-    const answered = heard.status !== undefined && heard.kind !== 'unknown';
-    return answered && heard.kind !== 'credential' ? 'works' : 'unclear';
+    // A device's own limit comes after its credential; a server in trouble may not have looked at that.
+    if (heard.kind === 'retry')
+      return heard.scope === 'device' && heard.status === 429 ? 'works' : 'unclear';
+    return ABOUT_PUSH.includes(heard.kind) && heard.status !== undefined ? 'works' : 'unclear';
   }
 
   private count(next: Settlement): void {
