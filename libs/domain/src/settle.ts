@@ -11,6 +11,7 @@ export interface PushState {
   unknownCount: number;
   /** One of the unknown ones blamed this push; see `BLAMING_RESETS`. */
   wasBlamed: boolean;
+  /** Of the counted ones. */
   firstAttemptAt: Date | null;
   expiresAt: Date;
   /** `ttlSeconds: 0`: exactly one attempt, whenever its turn comes. */
@@ -79,7 +80,8 @@ export function released(dueInMs: number): Settlement {
 /**
  * What an outcome means for a push: the one place that switches on it. Pure.
  *
- * Our own retries end at min(expiry, retry window after the first attempt), waiting included.
+ * Our own retries end at min(expiry, retry window after the first counted attempt), waiting included. A push
+ * that was never counted ends with its time to live.
  *
  * @param now when the answer came.
  */

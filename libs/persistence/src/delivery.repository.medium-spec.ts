@@ -204,6 +204,28 @@ describe('settle', () => {
     expect(await stats(operationId)).toMatchObject({ sent: 1, failed: 0, queued: 0 });
   });
 
+  it('begins the retry window with the first attempt that counts', async () => {
+    const { ids } = await queued(1);
+    const at = '2026-04-20T14:22:00.000Z';
+    const tried = async (outcome: string, counted: boolean) => {
+      const [claim] = await store.claim(ids);
+      await store.deliveries.settle([
+        settlementOf(claim!, {
+          to: 'QUEUED',
+          attempts: [{ at, outcome, latencyMs: 3, counted }],
+          countedAttempts: counted ? 1 : 0,
+        }),
+      ]);
+      const [next] = await store.claim(ids, -1);
+      return next?.firstAttemptAt;
+    };
+    expect(await tried('credential', false)).toBeNull();
+    const first = await tried('retry', true);
+    expect(first).toBeInstanceOf(Date);
+    expect(await tried('credential', false)).toEqual(first);
+    expect(await tried('retry', true)).toEqual(first);
+  });
+
   it('keeps the last 20 attempts', async () => {
     const { ids } = await queued(1);
     for (let lease = 1; lease <= 23; lease++) {

@@ -30,6 +30,7 @@ export interface ClaimedPush {
   unknownCount: number;
   /** One of the kept attempts ended in a reset that blames this push. */
   wasBlamed: boolean;
+  /** Of those that counted: its retry window begins there. */
   firstAttemptAt: Date | null;
   expiresAt: Date;
   /** Its credential is paused, and this push tries whether it works again. */
@@ -164,8 +165,7 @@ WITH settled AS (
       ELSE jsonb_path_query_array(p.attempts || s.attempts::jsonb, '$[last - 19 to last]') END,
     attempt_count = p.attempt_count + s.counted,
     unknown_count = p.unknown_count + s.unknown,
-    first_attempt_at = CASE WHEN s.attempts IS NULL THEN p.first_attempt_at
-      ELSE coalesce(p.first_attempt_at, now()) END,
+    first_attempt_at = CASE WHEN s.counted = 0 THEN p.first_attempt_at ELSE coalesce(p.first_attempt_at, now()) END,
     error_code = s.error_code, error_message = s.error_message,
     provider_message_id = s.provider_message_id,
     dispatched_at = coalesce(p.dispatched_at, s.dispatched_at),

@@ -123,6 +123,28 @@ describe('a push whose time to live is over', () => {
   });
 });
 
+describe('a push that only heard that its credential is refused', () => {
+  it('ends with its time to live, not with a retry window that never began', async () => {
+    const id = await accept(1, 60);
+    await store.dispatchAll('small');
+    const [claim] = await store.claim(await store.idsOf(id));
+    const attempts = [
+      { at: '2026-04-20T14:22:00.000Z', outcome: 'credential', latencyMs: 1, counted: false },
+    ];
+    await store.deliveries.settle([
+      settlementOf(claim!, { to: 'QUEUED', attempts, countedAttempts: 0 }),
+    ]);
+    await olderThanASecond(id);
+    expect((await expire({ retryWindowMs: 0 })).expired).toBe(0);
+    await store.db.query(
+      `UPDATE push_notifications SET expires_at = now() WHERE operation_id = $1`,
+      [id],
+    );
+    expect((await expire({ retryWindowMs: 0 })).expired).toBe(1);
+    expect((await rowsOf(id))[0]).toMatchObject({ error_code: FAILURES.EXPIRED.code });
+  });
+});
+
 describe('a push whose retry window is over', () => {
   it.each([0, 3_600])('ends, of ttlSeconds %d too', async (ttlSeconds) => {
     const id = await accept(2, ttlSeconds);
