@@ -47,6 +47,8 @@ interface Given {
   outcome?: Outcome;
   /** The pause that the settlement asks for has begun. */
   paused?: boolean;
+  /** Its operation was canceled while it was in flight. */
+  canceled?: boolean;
   /** What the monotonic clock says when the push is ready; the claim is good before 100. */
   readyAtMs?: number;
   /** How far the worker's own clock is ahead of the database's. */
@@ -92,7 +94,11 @@ async function deliver(given: Given = {}) {
     {
       commit: (settlement) => {
         committed.push(settlement);
-        return Promise.resolve({ changed: true, paused: given.paused ?? false });
+        return Promise.resolve({
+          changed: true,
+          canceled: given.canceled ?? false,
+          paused: given.paused ?? false,
+        });
       },
     },
     {
@@ -180,6 +186,14 @@ describe('DeliverProcessor', () => {
     const { settlement, comeBackInMs } = await deliver({ outcome: retry(500, 'INTERNAL') });
     expect(settlement).toMatchObject({ to: 'QUEUED', dueInMs: 5_000, countedAttempts: 1 });
     expect(comeBackInMs).toBe(5_000);
+  });
+
+  it('leaves no job of a push that was canceled instead of coming back', async () => {
+    const { settlement, comeBackInMs } = await deliver({
+      outcome: retry(500, 'INTERNAL'),
+      canceled: true,
+    });
+    expect([settlement?.to, comeBackInMs]).toEqual(['QUEUED', undefined]);
   });
 
   it('leaves no job of a push behind a pause, and asks for the pause', async () => {

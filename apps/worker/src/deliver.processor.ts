@@ -39,10 +39,11 @@ export class DeliverProcessor {
     if (claim.state === 'wait') return this.in(claim.waitMs);
     const delivery = new Delivery(claim, dispatchedAt, this.options);
     const next = await this.attempt(claim, delivery, wentFirst);
-    const { paused } = await this.settlements.commit(delivery.settlement(next));
+    const { canceled, paused } = await this.settlements.commit(delivery.settlement(next));
     if (next.retire !== null) this.options.deadTokens.retire(claim.push, next.retire);
     // Behind a pause it has no job: the end of the pause hands it over again.
-    return next.to === 'QUEUED' && !paused ? this.in(next.dueInMs) : undefined;
+    const comesBack = next.to === 'QUEUED' && !canceled && !paused;
+    return comesBack ? this.in(next.dueInMs) : undefined;
   }
 
   private async claim(id: Uuid): Promise<Claim | NotClaimed> {

@@ -7,12 +7,21 @@ const badRow = () => Object.assign(new Error('invalid byte sequence'), { code: '
 const away = () => new Error('The database cannot take the request now.');
 const ids = (batch: readonly PushSettlement[]) => batch.map(({ id }) => id);
 
-function make(settle: (batch: readonly PushSettlement[]) => Promise<Set<string>>) {
+function make(
+  settle: (batch: readonly PushSettlement[]) => Promise<Set<string>>,
+  canceled = new Set<string>(),
+) {
   const failing: boolean[] = [];
   const errors: unknown[] = [];
   const waits: number[] = [];
   const settlements = new Settlements(
-    { settle: async (batch) => ({ changed: await settle(batch), paused: new Set(['paused']) }) },
+    {
+      settle: async (batch) => ({
+        changed: await settle(batch),
+        canceled,
+        paused: new Set(['paused']),
+      }),
+    },
     {
       onFailing: (state) => failing.push(state),
       logger: { warn: () => undefined, error: (fields: unknown) => errors.push(fields) },
@@ -55,6 +64,18 @@ describe('Settlements', () => {
       settlements.commit(settlement({ id: 'c', credentialId: 'of an older secret', pause })),
     ]);
     expect(results.map(({ paused }) => paused)).toEqual([true, false, false]);
+  });
+
+  it('says what was canceled instead of coming back, of each half of a batch', async () => {
+    const { settlements } = make(
+      (batch) =>
+        batch.length > 1 ? Promise.reject(badRow()) : Promise.resolve(new Set(ids(batch))),
+      new Set(['b', 'c']),
+    );
+    const results = await Promise.all(
+      ['a', 'b', 'c', 'd'].map((id) => settlements.commit(settlement({ id, to: 'QUEUED' }))),
+    );
+    expect(results.map(({ canceled }) => canceled)).toEqual([false, true, true, false]);
   });
 
   it('repeats the same batch until it is committed, and takes no new jobs meanwhile', async () => {

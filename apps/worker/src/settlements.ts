@@ -13,11 +13,13 @@ const REPEAT_MS = [50, 100, 200, 400, 800, 1_600] as const;
 export interface Committed {
   /** False when the claim was no longer valid. */
   changed: boolean;
+  /** It was to come back, and is CANCELED instead. */
+  canceled: boolean;
   /** Its credential is paused by it. */
   paused: boolean;
 }
 
-const NOTHING: Settled = { changed: new Set(), paused: new Set() };
+const NOTHING: Settled = { changed: new Set(), canceled: new Set(), paused: new Set() };
 
 export interface SettlementsOptions {
   /** Told when settlements begin to fail and when they work again: no new jobs meanwhile. */
@@ -47,9 +49,10 @@ export class Settlements {
   ) {
     this.wait = options.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
     this.batcher = new Batcher(async (batch) => {
-      const { changed, paused } = await this.settleAll(batch);
+      const { changed, canceled, paused } = await this.settleAll(batch);
       return batch.map(({ id, credentialId, pause }) => ({
         changed: changed.has(id),
+        canceled: canceled.has(id),
         paused: pause !== null && paused.has(credentialId),
       }));
     });
@@ -77,6 +80,7 @@ export class Settlements {
       const right = await this.settleAll(batch.slice(middle));
       return {
         changed: new Set([...left.changed, ...right.changed]),
+        canceled: new Set([...left.canceled, ...right.canceled]),
         paused: new Set([...left.paused, ...right.paused]),
       };
     }

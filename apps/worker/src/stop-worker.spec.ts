@@ -69,7 +69,10 @@ describe('a worker that is stopped', () => {
       },
     );
     const settlements = new Settlements(
-      { settle: () => Promise.resolve({ changed: new Set(['push']), paused: new Set() }) },
+      {
+        settle: () =>
+          Promise.resolve({ changed: new Set(['push']), canceled: new Set(), paused: new Set() }),
+      },
       {
         onFailing: () => undefined,
         onCommitted: (batch, { changed }, repeated) =>

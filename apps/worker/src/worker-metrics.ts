@@ -78,8 +78,12 @@ export class WorkerMetrics {
     );
   }
 
-  onCommitted = (batch: readonly PushSettlement[], { changed, paused }: Settled): void => {
-    for (const { id, to } of batch) if (changed.has(id)) this.settled.inc({ to });
+  onCommitted = (
+    batch: readonly PushSettlement[],
+    { changed, canceled, paused }: Settled,
+  ): void => {
+    for (const { id, to } of batch)
+      if (changed.has(id)) this.settled.inc({ to: canceled.has(id) ? 'CANCELED' : to });
     this.pauses.inc(paused.size);
   };
 

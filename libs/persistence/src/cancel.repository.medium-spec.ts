@@ -105,8 +105,19 @@ describe('what was in flight when all of its operation was canceled', () => {
   it('is canceled when it would come back, and ends as it did otherwise', async () => {
     const { id, claims } = await inFlight();
     expect(await cancel(id)).toBe(2);
-    await settle(claims.slice(0, 2), { to: 'QUEUED', dueInMs: 60_000 });
-    await settle(claims.slice(2, 3), { to: 'SENT' });
+    const [back, again] = claims;
+    const over = { to: 'QUEUED', dueInMs: 60_000 } as const;
+    expect(await settle([back!, again!], over)).toMatchObject({
+      changed: new Set([back!.id, again!.id]),
+      canceled: new Set([back!.id, again!.id]),
+    });
+    // As a worker does that has not heard of its commit.
+    expect(await settle([back!], over)).toMatchObject({
+      changed: new Set(),
+      canceled: new Set([back!.id]),
+    });
+    const sent = await settle(claims.slice(2, 3), { to: 'SENT' });
+    expect(sent.canceled).toEqual(new Set());
     await settle(claims.slice(3), { to: 'FAILED', errorCode: 71001, errorMessage: 'gone' });
     const operation = await statsOf(id);
     expect(operation).toMatchObject({
@@ -115,8 +126,7 @@ describe('what was in flight when all of its operation was canceled', () => {
     });
     expect(operation.completedAt).not.toBeNull();
     expect(await store.outstanding(tenant.fcm)).toBe(0);
-    const again = await store.deliveries.claim([claims[0]!.id], 1_000);
-    expect(again).toEqual([{ state: 'over' }]);
+    expect(await store.deliveries.claim([back!.id], 1_000)).toEqual([{ state: 'over' }]);
   });
 
   it('is not sent again when its worker vanished', async () => {

@@ -80,6 +80,11 @@ export interface PushSettlement {
 export interface Settled {
   /** Pushes that changed. */
   changed: ReadonlySet<Uuid>;
+  /**
+   * Pushes that were to come back, and are CANCELED with their operation instead; by an earlier commit of the same
+   * batch too, whose answer was lost.
+   */
+  canceled: ReadonlySet<Uuid>;
   /** Credentials that are paused by a settlement of the batch: the jobs of theirs end. */
   paused: ReadonlySet<Uuid>;
 }
@@ -288,11 +293,14 @@ export class DeliveryRepository {
     ];
     return this.db.transaction(async (client) => {
       const locked = await client.query<LockedRow>({ ...LOCK_OPERATIONS, values: [operationIds] });
-      const canceled = new Set(locked.rows.filter((row) => row.cancel_wanted).map(({ id }) => id));
+      const unwanted = new Set(locked.rows.filter((row) => row.cancel_wanted).map(({ id }) => id));
       // The caller took it back while it was in flight, and it is not handed over.
-      const statuses = batch.map(({ to, operationId }) =>
-        to === 'QUEUED' && canceled.has(operationId) ? 'CANCELED' : to,
+      const canceled = new Set(
+        batch
+          .filter(({ to, operationId }) => to === 'QUEUED' && unwanted.has(operationId))
+          .map(({ id }) => id),
       );
+      const statuses = batch.map(({ id, to }) => (canceled.has(id) ? 'CANCELED' : to));
       const { rows } = await client.query<SettledRow>({
         ...SETTLE,
         values: columns.with(2, statuses),
@@ -309,7 +317,7 @@ export class DeliveryRepository {
           ? [{ ...pause, credentialId, pushId: id, probing: probe !== null }]
           : [],
       );
-      return { changed, paused: await changeWindows(client, ended, pauses) };
+      return { changed, canceled, paused: await changeWindows(client, ended, pauses) };
     });
   }
 
