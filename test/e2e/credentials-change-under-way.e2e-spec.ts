@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import type { Json } from '../../scripts/types.js';
 import { MAIN_BACKEND, startTestGateway, tokens, type TestGateway } from '../support/gateway.js';
 
 /** A credential may be rotated or deleted at any time: nothing is lost, nothing is sent twice. */
@@ -35,6 +36,29 @@ describe('a credential', () => {
     expect(await gateway.summary()).toMatchObject({ distinctAccepted: 600, duplicates: 0 });
     const versions = await gateway.query('SELECT version FROM credentials');
     expect(versions).toEqual([{ version: 2 }, { version: 2 }]);
+  }, 90_000);
+
+  it('that is rotated is sent with anew by every worker, not only by the one that hears a refusal', async () => {
+    const gateway = await startTestGateway({
+      backend: MAIN_BACKEND,
+      env: { WORKER_CONCURRENCY: '20' },
+    });
+    run = gateway;
+    const { apn } = await gateway.storeCredentials();
+    await gateway.startWorker();
+    const send = async (behaviour: string, from: number) => {
+      const to = tokens(200, behaviour, from).map((token) => ({ token, provider: 'APN' }));
+      const { stats } = await gateway.settled(await gateway.send([], { to, ttlSeconds: 0 }));
+      expect(stats).toMatchObject({ sent: 200 });
+    };
+    // Both know the secret of before.
+    await send('slow.10', 0);
+    const next = (await gateway.control('GET', '/credentials?name=next')).apnToken;
+    expect((await gateway.client.call('PUT', `${PATH}/${apn}/Content`, next)).status).toBe(202);
+    await send('slow.10', 1_000);
+    const { entries } = await gateway.control('GET', '/ledger?limit=200');
+    const topics = entries.map((entry: Json) => entry.request?.headers['apns-topic']);
+    expect(new Set(topics)).toEqual(new Set([next.topic]));
   }, 90_000);
 
   it('that is deleted fails what waits for it, by its own code, and nothing else', async () => {

@@ -37,4 +37,40 @@ describe('Credentials', () => {
     credentials.forget('c');
     expect(await credentials.get('a', 'c')).toMatchObject({ version: 3 });
   });
+
+  it('looks at every row anew, once, when it hears that some changed', async () => {
+    let version = 1;
+    const open = jest.fn(async () => opened(version));
+    const credentials = new Credentials({ open });
+    const both = () => Promise.all(['c', 'd'].map((id) => credentials.get('a', id)));
+    await both();
+    version = 2;
+    credentials.forgetAll();
+    await both();
+    expect(await both()).toMatchObject([{ version: 2 }, { version: 2 }]);
+    expect(open).toHaveBeenCalledTimes(4);
+  });
+
+  it.each<[string, (credentials: Credentials) => void]>([
+    ['it', (credentials) => credentials.forget('c')],
+    ['all', (credentials) => credentials.forgetAll()],
+  ])('answers who waits for a read while %s is forgotten, and nobody after', async (_, forget) => {
+    const reads: PromiseWithResolvers<OpenedCredential>[] = [];
+    const credentials = new Credentials({
+      open: () => {
+        const read = Promise.withResolvers<OpenedCredential>();
+        reads.push(read);
+        return read.promise;
+      },
+    });
+    const waiting = credentials.get('a', 'c');
+    forget(credentials);
+    const after = credentials.get('a', 'c');
+    reads[1]?.resolve(opened(2));
+    reads[0]?.resolve(opened(1));
+    expect(await waiting).toMatchObject({ version: 1 });
+    expect(await after).toMatchObject({ version: 2 });
+    expect(await credentials.get('a', 'c')).toMatchObject({ version: 2 });
+    expect(reads).toHaveLength(2);
+  });
 });

@@ -20,6 +20,8 @@ export class Credentials {
       ttl: FRESH_MS,
       ttlResolution: 0,
       perf,
+      // Who waits for a read that is forgotten meanwhile has its answer; nobody else does.
+      ignoreFetchAbort: true,
       fetchMethod: async (id, _stale, { context: accountId }) => {
         const opened = await repository.open(accountId, id);
         return { credential: opened === null ? null : toProviderCredential(opened) };
@@ -40,6 +42,11 @@ export class Credentials {
   /** The next one who asks looks at its row. */
   forget(id: Uuid): void {
     this.cache.delete(id);
+  }
+
+  /** Some of them changed: the next one who asks for any looks at its row. */
+  forgetAll(): void {
+    this.cache.clear();
   }
 }
 

@@ -218,9 +218,12 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
     timeoutMs: config.dispatch.timeoutMs,
     logger,
   });
-  const listener = new DispatchListener(config.database.url, (signal) =>
-    signal === 'work' ? dispatcher.wake() : admission.wake(),
-  );
+  const listener = new DispatchListener(config.database.url, (signal) => {
+    if (signal === 'work') return dispatcher.wake();
+    // With the secret of before, what has only one attempt would fail.
+    credentials.forgetAll();
+    admission.wake();
+  });
   const metricsServer = await startMetricsServer({
     host: config.http.host,
     port: config.http.metricsPort,

@@ -3,7 +3,7 @@ import type { Database } from './database.js';
 
 const CHANNEL = 'fanfare_dispatch';
 
-/** `work`: pushes wait. `pauses`: a paused credential may be tried now. */
+/** `work`: pushes wait. `pauses`: a credential was rotated or deleted; where it is paused it may be tried now. */
 export type Signal = 'work' | 'pauses';
 
 /** Tells the workers that there is something to do. A hint only: they look for themselves every second. */
