@@ -93,6 +93,32 @@ describe('Claims', () => {
     ]);
   });
 
+  it('remembers the latest claims without an answer, whatever others have left behind', async () => {
+    let answers = false;
+    let asked: ReadonlyMap<string, number> = new Map();
+    const claims = new Claims(
+      {
+        claim: (ids, _leaseMs, _name, unanswered = new Map()) => {
+          asked = unanswered;
+          return answers
+            ? Promise.resolve(ids.map((): ClaimResult => ({ state: 'over' })))
+            : Promise.reject(new Error('database away'));
+        },
+      },
+      times,
+      { warn: () => undefined },
+    );
+    const stale = Array.from({ length: 50_000 }, (_, at) => claims.take(`stale-${at}`));
+    await Promise.allSettled(stale);
+    await expect(claims.take('late')).rejects.toThrow('database away');
+    answers = true;
+    await claims.take('late');
+    expect([...asked.keys()]).toEqual(['late']);
+    // Only the oldest gave way.
+    await Promise.all(['stale-0', 'stale-1'].map((id) => claims.take(id)));
+    expect([...asked.keys()]).toEqual(['stale-1']);
+  });
+
   it('lets one of two claims under way take a lease back, not both', async () => {
     const asked: string[][][] = [];
     let fail = true;

@@ -6,6 +6,7 @@ import {
   type NotClaimed,
 } from '@app/persistence';
 import { Batcher, type Logger } from '@app/platform';
+import { LRUCache } from 'lru-cache';
 
 export interface Claim {
   state: 'claimed';
@@ -27,7 +28,10 @@ export interface LeaseTimes {
   leaseMarginMs: number;
 }
 
-/** Of claims that nobody answers, more are not remembered: their leases run out. */
+/**
+ * Of claims that nobody answers, so many are remembered. The oldest give way: their leases have run out, or another worker
+ * has long taken those pushes and this one never asks for them again.
+ */
 const MAX_UNANSWERED = 50_000;
 
 /**
@@ -37,7 +41,7 @@ const MAX_UNANSWERED = 50_000;
 export class Claims {
   private readonly batcher: Batcher<Uuid, Claim | NotClaimed>;
   /** By push: the name of the first claim of it that was not answered. */
-  private readonly unanswered = new Map<Uuid, number>();
+  private readonly unanswered = new LRUCache<Uuid, number>({ max: MAX_UNANSWERED });
 
   constructor(
     private readonly deliveries: Pick<DeliveryRepository, 'claim'>,
@@ -85,10 +89,7 @@ export class Claims {
         result.state === 'claimed' ? { ...result, sendBefore, answeredAt } : result,
       );
     } catch (err) {
-      for (const id of ids) {
-        if (this.unanswered.size >= MAX_UNANSWERED) break;
-        this.unanswered.set(id, unanswered.get(id) ?? name);
-      }
+      for (const id of ids) this.unanswered.set(id, unanswered.get(id) ?? name);
       throw err;
     }
   }
