@@ -85,8 +85,11 @@ export interface Backoff {
 
 /** Everything of a credential waits; part of the settlement of the push that heard why. */
 export interface Pause {
-  /** `refused`: it does not work. `slowed`: it works, but less is wanted of it (429, 503). */
-  kind: 'refused' | 'slowed';
+  /**
+   * `refused`: it does not work. `slowed`: it works, but less is wanted of it (429, 503), and its window is halved.
+   * `held`: its provider was not even asked, since its token endpoint has to be waited for.
+   */
+  kind: 'refused' | 'slowed' | 'held';
   /** The provider's own wish in milliseconds, a little longer; null: back off. */
   afterMs: number | null;
   backoff: Backoff;

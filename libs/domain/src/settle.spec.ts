@@ -161,7 +161,8 @@ describe('settle', () => {
       to: 'QUEUED',
       counted: false,
       dueInMs: 5_000,
-      pause: { kind: 'slowed' },
+      // Its provider never wanted less of it.
+      pause: { kind: 'held', afterMs: null, backoff, jitter: 0.5 },
     });
     const refused: Outcome = { kind: 'credential', ...answer, unsent: true };
     const immediate = { immediate: true, expiresAt: inMs(-1_000) };

@@ -134,7 +134,7 @@ export function settle(
       const { backoff } = outcome;
       const afterMs = outcome.afterMs === undefined ? null : wait;
       const pause: Pause = {
-        kind: 'slowed',
+        kind: tried ? 'slowed' : 'held',
         afterMs,
         backoff,
         jitter: random(),

@@ -138,9 +138,12 @@ describe('a pause', () => {
     expect((await windowOf()).pauses).toBe(1);
   });
 
-  it('leaves the window of a credential that is refused as it is', async () => {
+  it.each([
+    ['refused', refused()],
+    ['not even tried', refused({ kind: 'held' })],
+  ])('leaves the window of a credential that is %s as it is', async (_what, pause) => {
     const { claims } = await inHand(1, 1);
-    await hear(claims[0]!, refused());
+    await hear(claims[0]!, pause);
     const window = await windowOf();
     expect(window.window).toBe(50);
     // Full jitter: half of the base.
