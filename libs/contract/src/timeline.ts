@@ -26,7 +26,7 @@ const Tried = z
     reason: z.string().optional().meta({ description: "The provider's own name for it." }),
     message: z.string().optional().meta({ description: "The provider's own words." }),
   })
-  .meta({ description: 'A try; the last 20 are kept.' });
+  .meta({ description: 'A try; the last 20 are kept, those that count before others.' });
 const Redriven = z.strictObject({ event: z.literal('redriven'), at }).meta({
   description: 'The last Redrive. Tries of before stay listed above it.',
 });

@@ -54,7 +54,7 @@ export interface PushTarget {
   variables: Record<string, string> | null;
 }
 
-/** One counted or uncounted try, as it is kept on the push (the last 20). */
+/** One counted or uncounted try, as it is kept on the push: the last 20, counted ones before others. */
 export interface Attempt {
   /** RFC 3339 UTC, when the claim was handed to the provider. */
   at: string;

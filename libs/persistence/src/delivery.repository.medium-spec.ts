@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId, type OperationStats, type Uuid } from '@app/domain';
 import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import type { Database } from './database.js';
-import { DeliveryRepository, isBadRow } from './delivery.repository.js';
+import { DeliveryRepository, isBadRow, type PushSettlement } from './delivery.repository.js';
 import { settlementOf, Store, type Tenant } from './testing.js';
 
 let store: TestStore;
@@ -146,6 +146,27 @@ describe('claim', () => {
       );
     },
   );
+
+  it('forgives a push with its redrive that it was blamed before', async () => {
+    const { operationId, ids } = await queued(1);
+    const lose = async (reason: string, over: Partial<PushSettlement> = {}) => {
+      const [claim] = await store.claim(ids);
+      const at = claim!.claimedAt.toISOString();
+      const attempts = [{ at, outcome: 'unknown', reason, latencyMs: 3, counted: true }];
+      await store.deliveries.settle([
+        settlementOf(claim!, { to: 'QUEUED', attempts, unknownAttempts: 1, ...over }),
+      ]);
+      return claim!.wasBlamed;
+    };
+    const failed = { to: 'FAILED', errorCode: 71010, errorMessage: 'lost' } as const;
+    expect(await lose('RST_PROTOCOL_ERROR')).toBe(false);
+    expect(await lose('RST_PROTOCOL_ERROR', failed)).toBe(true);
+    await store.redrives.redrive(tenant.accountId, { operationId });
+    expect(await lose('deadline')).toBe(false);
+    // Its attempts are looked through from here.
+    expect(await lose('RST_PROTOCOL_ERROR')).toBe(false);
+    expect(await lose('deadline')).toBe(true);
+  });
 });
 
 describe('settle', () => {
@@ -243,6 +264,32 @@ describe('settle', () => {
     expect(row?.attempts.map(({ latencyMs }) => latencyMs)).toEqual(
       Array.from({ length: 20 }, (_, at) => at + 4),
     );
+  });
+
+  it('keeps attempts that count before those that do not', async () => {
+    const { ids } = await queued(1);
+    for (let lease = 1; lease <= 30; lease++) {
+      const [claim] = await store.claim(ids);
+      const counted = [1, 5, 30].includes(lease);
+      const attempt = { at: '2026-04-20T14:22:00.000Z', outcome: 'retry' };
+      // Two of one settlement, as after a lost lease.
+      const attempts = [
+        { ...attempt, latencyMs: 2 * lease, counted },
+        { ...attempt, latencyMs: 2 * lease + 1, counted: false },
+      ];
+      await store.deliveries.settle([
+        settlementOf(claim!, { to: 'QUEUED', attempts, countedAttempts: counted ? 1 : 0 }),
+      ]);
+    }
+    const [row] = await store.db.query<{ attempts: { latencyMs: number }[] }>(
+      'SELECT attempts FROM push_notifications WHERE id = $1',
+      [ids[0]],
+    );
+    expect(row?.attempts.map(({ latencyMs }) => latencyMs)).toEqual([
+      2,
+      10,
+      ...Array.from({ length: 18 }, (_, at) => at + 44),
+    ]);
   });
 
   it('names a row that cannot be stored as such, and leaves the batch untouched', async () => {

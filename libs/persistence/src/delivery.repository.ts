@@ -28,7 +28,7 @@ export interface ClaimedPush {
   leaseLost: boolean;
   attemptCount: number;
   unknownCount: number;
-  /** One of the kept attempts ended in a reset that blames this push. */
+  /** One of the kept attempts since its last redrive ended in a reset that blames this push. */
   wasBlamed: boolean;
   /** Of those that counted: its retry window begins there. */
   firstAttemptAt: Date | null;
@@ -112,6 +112,24 @@ interface ClaimRow {
 
 const IS_BLAMED = BLAMING_RESETS.map((reason) => `@.reason == "${reason}"`).join(' || ');
 
+/** Both instants are the database's; as texts of one form they sort as themselves. A redrive forgives what was before. */
+const WAS_BLAMED = `jsonb_path_exists(attempts, '$[*] ? (@.at >= $since && (${IS_BLAMED}))', jsonb_build_object('since',
+    coalesce(to_char(redriven_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), '')))`;
+
+/** Tries of a push that are kept. */
+const KEPT = 20;
+
+/**
+ * Nearly every push has fewer: those are only appended to. Where one has more, tries that count stay before others, so that
+ * a long pause does not push out what was really sent.
+ */
+const ATTEMPTS = `CASE WHEN s.tried IS NULL THEN p.attempts
+      WHEN jsonb_array_length(p.attempts) + jsonb_array_length(s.tried) <= ${KEPT} THEN p.attempts || s.tried
+      ELSE (
+        SELECT jsonb_agg(k.attempt ORDER BY k.n) FROM (
+          SELECT attempt, n FROM jsonb_array_elements(p.attempts || s.tried) WITH ORDINALITY AS a (attempt, n)
+          ORDER BY (attempt->>'counted')::boolean DESC, n DESC LIMIT ${KEPT}) k) END`;
+
 /** Read once a statement, by an index that is empty when nothing is paused. */
 const PAUSED = `ARRAY(SELECT credential_id FROM credential_windows WHERE paused_until IS NOT NULL)`;
 const PROBES = `ARRAY(SELECT probe FROM credential_windows WHERE paused_until IS NOT NULL AND probe IS NOT NULL)`;
@@ -135,7 +153,7 @@ WHERE id = ANY($1::uuid[])
 RETURNING id, account_id, operation_id, provider, credential_id, token, variables, lease, lease_lost,
   attempt_count, unknown_count, first_attempt_at, expires_at, now() AS claimed_at,
   (extract(epoch FROM clock_timestamp() - due_at) * 1000)::float8 AS waited_ms,
-  (unknown_count > 0 AND jsonb_path_exists(attempts, '$[*] ? (${IS_BLAMED})')) AS was_blamed,
+  (unknown_count > 0 AND ${WAS_BLAMED}) AS was_blamed,
   id = ANY (${PROBES}) AS probing,
   CASE WHEN lease_lost THEN (SELECT cancel_wanted FROM operations o WHERE o.id = operation_id) ELSE false END
     AS is_canceled`,
@@ -166,8 +184,7 @@ WITH settled AS (
   SET status = s.status,
     due_at = CASE WHEN s.status = 'QUEUED' THEN now() + make_interval(secs => s.due_in_ms / 1000.0) ELSE p.due_at END,
     lease_until = NULL,
-    attempts = CASE WHEN s.attempts IS NULL THEN p.attempts
-      ELSE jsonb_path_query_array(p.attempts || s.attempts::jsonb, '$[last - 19 to last]') END,
+    attempts = ${ATTEMPTS},
     attempt_count = p.attempt_count + s.counted,
     unknown_count = p.unknown_count + s.unknown,
     first_attempt_at = CASE WHEN s.counted = 0 THEN p.first_attempt_at ELSE coalesce(p.first_attempt_at, now()) END,
@@ -177,7 +194,7 @@ WITH settled AS (
     updated_at = now(),
     settled_at = CASE WHEN s.status = 'QUEUED' THEN NULL ELSE now() END
   FROM (
-    SELECT *, true AS held
+    SELECT *, attempts::jsonb AS tried, true AS held
     FROM unnest($1::uuid[], $2::int[], $3::push_status[], $4::float8[], $5::text[], $6::int[], $7::int[],
         $8::int[], $9::text[], $10::text[], $11::timestamptz[])
       AS u (id, lease, status, due_in_ms, attempts, counted, unknown, error_code, error_message, provider_message_id,
