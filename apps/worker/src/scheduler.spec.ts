@@ -8,7 +8,13 @@ describe('Scheduler', () => {
     const chunks = [5_000, 5_000, 3, 0, 7];
     let begun = 0;
     const scheduler = new Scheduler(
-      { beginDue: () => Promise.resolve(chunks.shift() ?? 0) },
+      {
+        beginDue: (_, onBegun) => {
+          const rows = chunks.shift() ?? 0;
+          if (rows > 0) onBegun?.();
+          return Promise.resolve(rows);
+        },
+      },
       { intervalMs: 1, onBegun: () => begun++, logger: quiet },
     );
     await scheduler.begin();

@@ -38,7 +38,8 @@ export class Scheduler {
 
   /** Everything that is due, chunk by chunk. */
   async begin(): Promise<void> {
-    while (!this.stopped && (await this.schedules.beginDue(CHUNK)) > 0) this.options.onBegun();
+    const { onBegun } = this.options;
+    while (!this.stopped && (await this.schedules.beginDue(CHUNK, onBegun)) > 0);
   }
 
   private schedule(inMs: number): void {

@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { Conflict, type Uuid } from '@app/domain';
 import { createTestStore, type TestStore } from '../../../test/support/store.js';
+import { SMALL_LANE_LIMIT } from './accept-statement.js';
+import { measureStatements } from './testing-plans.js';
 import type { Tenant } from './testing.js';
 
 let store: TestStore;
@@ -13,7 +15,9 @@ beforeAll(async () => {
 afterAll(() => store?.drop());
 
 beforeEach(async () => {
+  await store.db.query('DELETE FROM push_notifications');
   await store.db.query('DELETE FROM operation_parts');
+  await store.db.query('DELETE FROM operations');
   await store.db.query('UPDATE credential_windows SET outstanding = 0');
   tenant = await store.tenant();
 });
@@ -21,6 +25,8 @@ beforeEach(async () => {
 afterEach(async () => expect(await store.discrepancies()).toEqual([]));
 
 const due = () => new Date(Date.now() - 1_000);
+/** Due for a little shorter. */
+const dueAfterIt = () => new Date(Date.now() - 500);
 const later = () => new Date(Date.now() + 60_000);
 const statsOf = async (id: Uuid) => (await store.operations.find(tenant.accountId, id))!.stats;
 
@@ -76,6 +82,115 @@ describe('beginDue', () => {
     expect(JSON.stringify(plan)).toContain('operations_due_idx');
   });
 });
+
+describe('turns', () => {
+  /** Just too many pushes for the lane of the small ones. */
+  const LARGE = SMALL_LANE_LIMIT + 1;
+
+  it('a single begins in the first chunk, whatever large operations are due for longer', async () => {
+    const scheduledFor = due();
+    for (let n = 0; n < 50; n++) await store.accept(tenant, LARGE, { scheduledFor });
+    const own = await store.accept(tenant, 1, { scheduledFor: dueAfterIt() });
+    const other = await store.tenant();
+    const single = await store.accept(other, 1, { scheduledFor: dueAfterIt() });
+    let told = 0;
+    expect(await store.schedules.beginDue(100, () => told++)).toBe(102);
+    for (const id of [own, single]) expect(await store.idsOf(id, 'QUEUED')).toHaveLength(1);
+    // The dispatcher need not wait for what large ones begin beside them.
+    expect(told).toBe(2);
+  });
+
+  it.each([
+    ['small', 120, 1],
+    ['large', 3, LARGE],
+  ])('an account gets as much as any other, of %s operations', async (_, operations, pushes) => {
+    const scheduledFor = due();
+    for (let n = 0; n < operations; n++) await store.accept(tenant, pushes, { scheduledFor });
+    const other = await store.tenant();
+    const last = await store.accept(other, pushes, { scheduledFor: dueAfterIt() });
+    expect(await store.schedules.beginDue(100)).toBe(pushes === 1 ? 51 : 100);
+    expect(await store.idsOf(last, 'QUEUED')).toHaveLength(Math.min(pushes, 50));
+  });
+
+  it('of an account end in the order in which its operations are due', async () => {
+    const second = await store.accept(tenant, LARGE, { scheduledFor: dueAfterIt() });
+    const first = await store.accept(tenant, LARGE, { scheduledFor: due() });
+    expect(await store.schedules.beginDue(LARGE)).toBe(LARGE);
+    expect((await statsOf(first)).queued).toBe(LARGE);
+    expect((await statsOf(second)).queued).toBe(0);
+  });
+
+  it.each([
+    ['small', 1],
+    ['large', LARGE],
+  ])('are left to a second worker while the first one is at it, of %s ones', async (_, pushes) => {
+    const oldest = await store.accept(tenant, pushes, { scheduledFor: due() });
+    const scheduledFor = dueAfterIt();
+    for (let n = 0; n < (pushes === 1 ? 150 : 50); n++)
+      await store.accept(tenant, pushes, { scheduledFor });
+    const holder = await store.db.pool.connect();
+    try {
+      await holder.query('BEGIN');
+      await holder.query('SELECT FROM operation_parts WHERE operation_id = $1 FOR UPDATE', [
+        oldest,
+      ]);
+      const first = store.schedules.beginDue(pushes);
+      await oneWaits();
+      expect(await store.schedules.beginDue(pushes)).toBe(pushes);
+      await holder.query('ROLLBACK');
+      expect(await first).toBe(pushes);
+    } finally {
+      holder.release();
+    }
+  });
+
+  it('read as much at the end of a large operation as at its beginning', async () => {
+    const CHUNK = 100;
+    const id = await store.accept(tenant, 20 * CHUNK, { scheduledFor: due() });
+    const measure = measureStatements(store);
+    const chunk = async () => {
+      const statements = await measure(() => store.schedules.beginDue(CHUNK));
+      const sum = (of: readonly number[]) => of.reduce((total, each) => total + each, 0);
+      return {
+        rows: sum(statements.map(({ rows }) => rows.push_notifications ?? 0)),
+        pages: sum(statements.map(({ pages }) => pages)),
+      };
+    };
+    const first = await chunk();
+    while ((await statsOf(id)).scheduled > CHUNK) await store.schedules.beginDue(CHUNK);
+    const last = await chunk();
+    expect((await statsOf(id)).scheduled).toBe(0);
+    for (const { rows, pages } of [first, last]) {
+      // Measured anew, a statement looks for the next ones above those that it began.
+      expect([rows, rows <= 4 * CHUNK]).toEqual([rows, true]);
+      expect([pages, pages <= 20 * CHUNK]).toEqual([pages, true]);
+    }
+  });
+
+  it('are found by indexes of what is scheduled alone', async () => {
+    for (let n = 0; n < 200; n++) await store.accept(tenant, 1);
+    await store.accept(tenant, 1, { scheduledFor: due() });
+    await store.accept(tenant, LARGE, { scheduledFor: due() });
+    const measure = measureStatements(store);
+    for (const { text, rows } of await measure(() => store.schedules.beginDue(500))) {
+      expect([text, rows.operations ?? 0, (rows.operations ?? 0) <= 4]).toEqual([
+        text,
+        rows.operations ?? 0,
+        true,
+      ]);
+    }
+  });
+});
+
+/** Until a statement waits for a lock. */
+async function oneWaits(): Promise<void> {
+  for (;;) {
+    const rows = await store.db.query(
+      `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
+    );
+    if (rows.length > 0) return;
+  }
+}
 
 describe('races', () => {
   it('two workers at once begin everything once', async () => {

@@ -1,31 +1,69 @@
 import { begun, type Uuid } from '@app/domain';
+import { SMALL_LANE_LIMIT } from './accept-statement.js';
 import type { Database } from './database.js';
+import { DISPATCH_LANES, type DispatchLane } from './dispatch.repository.js';
 import { LOCK_PARTS } from './locks.js';
 
-/** Locked by somebody: its turn comes with the next look. So this waits for nobody. */
-const LOCK_DUE = `
-SELECT id, account_id, last_push_id FROM operations
-WHERE scheduled > 0 AND scheduled_for <= now()
-ORDER BY scheduled_for LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED`;
+/** Asked by every worker once a second; mostly nothing is due. */
+const FIRST = `
+SELECT scheduled_for <= now() AS due FROM operations WHERE scheduled > 0 ORDER BY scheduled_for LIMIT 1`;
+
+/** Each has an index of its own, of which this is the condition. */
+const WAITS: Record<DispatchLane, string> = {
+  small: `scheduled > 0 AND total - unaddressable <= ${SMALL_LANE_LIMIT}`,
+  bulk: `scheduled > 0 AND total - unaddressable > ${SMALL_LANE_LIMIT}`,
+};
+
+/**
+ * Accounts of which something is due, found by a loose index scan: the cost follows the number of accounts that have
+ * something scheduled, not that of their operations. Where they are more than $1, chance decides: nobody is passed by for
+ * long, and several workers seldom choose the same ones.
+ */
+const dueAccounts = (lane: DispatchLane) => `
+WITH RECURSIVE heads AS (
+  (SELECT account_id, scheduled_for FROM operations WHERE ${WAITS[lane]}
+   ORDER BY account_id, scheduled_for LIMIT 1)
+  UNION ALL
+  (SELECT next.account_id, next.scheduled_for FROM heads CROSS JOIN LATERAL (
+     SELECT account_id, scheduled_for FROM operations WHERE ${WAITS[lane]} AND account_id > heads.account_id
+     ORDER BY account_id, scheduled_for LIMIT 1) next)
+)
+SELECT account_id FROM heads WHERE scheduled_for <= now() ORDER BY random() LIMIT $1`;
+
+/**
+ * Of each account ($1) the $2 that are due for longest. Locked by somebody: the next one has its turn. So this
+ * waits for nobody.
+ */
+const lockDue = (lane: DispatchLane) => `
+SELECT o.* FROM unnest($1::uuid[]) AS a (account_id) CROSS JOIN LATERAL (
+  SELECT id, account_id, scheduled, coalesce(begun_through, id) AS begun_through, last_push_id FROM operations
+  WHERE ${WAITS[lane]} AND account_id = a.account_id AND scheduled_for <= now()
+  ORDER BY scheduled_for LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
+) o`;
 
 /** In the order of the ids, so that no cursor has passed them. */
 const DUE_PUSHES = `
-SELECT p.id FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS o (id, account_id, last_push_id)
+SELECT p.id FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int[])
+  AS o (id, account_id, begun_through, last_push_id, most)
 CROSS JOIN LATERAL (
   SELECT id FROM push_notifications
-  WHERE account_id = o.account_id AND operation_id = o.id AND id > o.id AND id <= o.last_push_id
+  WHERE account_id = o.account_id AND operation_id = o.id AND id > o.begun_through AND id <= o.last_push_id
     AND status = '${begun.from[0]}'
-  ORDER BY id LIMIT $4
-) p
-LIMIT $4`;
+  ORDER BY id LIMIT o.most
+) p`;
 
 const BEGIN = `
 WITH begun AS (
   UPDATE push_notifications SET status = '${begun.to}', updated_at = now()
-  WHERE id = ANY($1::uuid[]) AND status = '${begun.from[0]}' RETURNING operation_id, provider
+  WHERE id = ANY($1::uuid[]) AND status = '${begun.from[0]}' RETURNING id, operation_id, provider
 ), counted AS (
-  UPDATE operations o SET scheduled = o.scheduled - d.rows, queued = o.queued + d.rows, updated_at = now()
-  FROM (SELECT operation_id, count(*) AS rows FROM begun GROUP BY operation_id) d WHERE o.id = d.operation_id
+  UPDATE operations o SET scheduled = o.scheduled - d.rows, queued = o.queued + d.rows, begun_through = d.through,
+    updated_at = now()
+  FROM (
+    SELECT operation_id, count(*) AS rows, (array_agg(id ORDER BY id DESC))[1] AS through FROM begun
+    GROUP BY operation_id
+  ) d
+  WHERE o.id = d.operation_id
 ), parts AS (
   UPDATE operation_parts q SET pending = true
   FROM (SELECT DISTINCT operation_id, provider FROM begun) d
@@ -33,35 +71,79 @@ WITH begun AS (
 )
 SELECT count(*)::int AS rows FROM begun`;
 
-/** Operations that one transaction may hold. */
-const MAX_OPERATIONS = 100;
+/** Accounts whose turn it is in one transaction. */
+const MAX_ACCOUNTS: Record<DispatchLane, number> = { small: 100, bulk: 10 };
+
+/** Operations of an account that a turn holds. One large one uses up a turn by itself: the next is left to other workers. */
+const operationsOf = (lane: DispatchLane, accounts: number) =>
+  lane === 'bulk' ? 1 : Math.floor(MAX_ACCOUNTS[lane] / accounts);
+
+interface DueRow {
+  id: Uuid;
+  account_id: Uuid;
+  scheduled: number;
+  begun_through: Uuid;
+  last_push_id: Uuid;
+}
 
 export class ScheduleRepository {
   constructor(private readonly db: Database) {}
 
   /**
-   * Lets scheduled pushes begin whose time has come, in one transaction. Several workers may do so
-   * at once.
+   * Lets scheduled pushes begin whose time has come: a chunk of small operations, then one of large ones, a
+   * transaction each. In both an account gets as much as any other. Several workers may do so at once.
    *
-   * @param limit at most so many pushes.
-   * @returns how many began; after 0 nothing is due.
+   * @param limit at most so many pushes a transaction.
+   * @param onBegun some began, and are committed.
+   * @returns how many began; after 0 nothing is due, or others are at it.
    */
-  async beginDue(limit: number): Promise<number> {
+  async beginDue(limit: number, onBegun: () => void = () => undefined): Promise<number> {
+    const [first] = await this.db.query<{ due: boolean }>(FIRST);
+    if (first?.due !== true) return 0;
+    let rows = 0;
+    for (const lane of DISPATCH_LANES) {
+      const started = await this.begin(lane, limit);
+      if (started > 0) onBegun();
+      rows += started;
+    }
+    return rows;
+  }
+
+  private async begin(lane: DispatchLane, limit: number): Promise<number> {
+    const accounts = await this.db.query<{ account_id: Uuid }>(dueAccounts(lane), [
+      Math.min(MAX_ACCOUNTS[lane], limit),
+    ]);
+    if (accounts.length === 0) return 0;
     return this.db.transaction(async (client) => {
-      const due = await client.query<{ id: Uuid; account_id: Uuid; last_push_id: Uuid }>(LOCK_DUE, [
-        MAX_OPERATIONS,
+      const { rows: locked } = await client.query<DueRow>(lockDue(lane), [
+        accounts.map((row) => row.account_id),
+        operationsOf(lane, accounts.length),
       ]);
-      if (due.rows.length === 0) return 0;
+      const turns = shared(locked, Math.floor(limit / accounts.length));
+      if (turns.length === 0) return 0;
       const pushes = await client.query<{ id: Uuid }>(DUE_PUSHES, [
-        due.rows.map((row) => row.id),
-        due.rows.map((row) => row.account_id),
-        due.rows.map((row) => row.last_push_id),
-        limit,
+        turns.map((turn) => turn.id),
+        turns.map((turn) => turn.account_id),
+        turns.map((turn) => turn.begun_through),
+        turns.map((turn) => turn.last_push_id),
+        turns.map((turn) => turn.most),
       ]);
-      const ids = pushes.rows.map(({ id }) => id);
-      await client.query(LOCK_PARTS, [due.rows.map((row) => row.id)]);
-      const begun = await client.query<{ rows: number }>(BEGIN, [ids]);
-      return begun.rows[0]?.rows ?? 0;
+      await client.query(LOCK_PARTS, [turns.map((turn) => turn.id)]);
+      const { rows } = await client.query<{ rows: number }>(BEGIN, [
+        pushes.rows.map(({ id }) => id),
+      ]);
+      return rows[0]?.rows ?? 0;
     });
   }
+}
+
+/** How many pushes of each operation begin: in their order, up to `share` of an account. */
+function shared(due: readonly DueRow[], share: number): (DueRow & { most: number })[] {
+  const left = new Map(due.map((row) => [row.account_id, share]));
+  return due.flatMap((row) => {
+    const rest = left.get(row.account_id) ?? 0;
+    const most = Math.min(row.scheduled, rest);
+    left.set(row.account_id, rest - most);
+    return most > 0 ? [{ ...row, most }] : [];
+  });
 }
