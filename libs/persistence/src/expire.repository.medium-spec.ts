@@ -3,6 +3,7 @@ import { FAILURES, type Uuid } from '@app/domain';
 import { createTestStore, type TestStore } from '../../../test/support/store.js';
 import type { ExpireOptions } from './expire.repository.js';
 import type { NewOperation } from './ports.js';
+import { measureStatements } from './testing-plans.js';
 import { settlementOf, type Tenant } from './testing.js';
 
 let store: TestStore;
@@ -180,6 +181,95 @@ describe('a push whose retry window is over', () => {
     expect((await expire()).expired).toBe(0);
     expect((await expire({ retryWindowMs: 1_000 })).expired).toBe(1);
     expect((await rowsOf(id))[0]).toMatchObject({ status: 'FAILED', attempt_count: 0 });
+  });
+});
+
+describe('what waits behind a pause for longer than a retry window, and may wait on', () => {
+  const HOUR = 3_600_000;
+  const WEEKS = 14 * 86_400;
+  const look = () => expire({ retryWindowMs: HOUR });
+
+  /** An operation that was accepted two hours ago, as its id says. */
+  async function acceptOld(count: number): Promise<Uuid> {
+    const [row] = await store.db.query<{ id: Uuid }>(
+      `WITH old AS (SELECT lowest_id_at(now() - interval '2 hours') AS id), parts AS (
+         UPDATE operation_parts SET operation_id = old.id FROM old WHERE operation_id = $1
+       ), pushes AS (
+         UPDATE push_notifications SET operation_id = old.id FROM old WHERE operation_id = $1
+       )
+       UPDATE operations SET id = old.id FROM old WHERE operations.id = $1 RETURNING operations.id`,
+      [await accept(count, WEEKS)],
+    );
+    return row!.id;
+  }
+
+  const restsUntil = async (id: Uuid) =>
+    (
+      await store.db.query<{ until: Date | null }>(
+        'SELECT nothing_over_until AS until FROM operations WHERE id = $1',
+        [id],
+      )
+    )[0]!.until;
+
+  /** As if its first attempt had come so long ago. */
+  const tried = (pushId: Uuid, ago: string) =>
+    store.db.query(
+      'UPDATE push_notifications SET first_attempt_at = now() - $2::interval WHERE id = $1',
+      [pushId, ago],
+    );
+
+  it('is read through once, and not by the looks that follow', async () => {
+    await acceptOld(1_000);
+    const measure = measureStatements(store);
+    expect(await look()).toEqual({ next: null, expired: 0 });
+    const statements = await measure(look);
+    const rows = statements.map((statement) => statement.rows.push_notifications ?? 0);
+    expect(rows.reduce((sum, each) => sum + each, 0)).toBe(0);
+  });
+
+  it('is looked at again when something of it may be over', async () => {
+    const id = await acceptOld(3);
+    const [first, second] = await store.idsOf(id);
+    await tried(first!, '59 minutes 59 seconds');
+    await tried(second!, '30 minutes');
+    expect((await look()).expired).toBe(0);
+    expect((await restsUntil(id))!.getTime()).toBeLessThan(Date.now() + 30_000);
+    let expired = 0;
+    while (expired === 0) expired = (await look()).expired;
+    expect(expired).toBe(1);
+    expect((await rowsOf(id))[0]).toMatchObject({ error_code: FAILURES.RETRIES_EXHAUSTED.code });
+    // The next one is the second, in half an hour; what was never tried does not count.
+    await look();
+    const inMs = (await restsUntil(id))!.getTime() - Date.now();
+    expect([inMs, inMs > 28 * 60_000 && inMs < 31 * 60_000]).toEqual([inMs, true]);
+  });
+
+  it('rests an hour at most', async () => {
+    const id = await acceptOld(1);
+    await tried((await store.idsOf(id))[0]!, '-3 hours');
+    await expire({ retryWindowMs: 1.5 * HOUR });
+    const inMs = (await restsUntil(id))!.getTime() - Date.now();
+    expect([inMs, inMs <= HOUR + 60_000]).toEqual([inMs, true]);
+  });
+
+  it.each(['redrive', 'begin'])('is looked at again after a %s', async (how) => {
+    const id = await acceptOld(2);
+    const [push] = await store.idsOf(id);
+    if (how === 'redrive') await store.settle(await store.claim([push!]), true);
+    else {
+      await store.db.query(`UPDATE push_notifications SET status = 'SCHEDULED' WHERE id = $1`, [
+        push,
+      ]);
+      await store.db.query(
+        'UPDATE operations SET scheduled = 1, queued = 1, scheduled_for = now() WHERE id = $1',
+        [id],
+      );
+    }
+    await look();
+    expect(await restsUntil(id)).not.toBeNull();
+    if (how === 'redrive') await store.redrives.redrive(tenant.accountId, { operationId: id });
+    else expect(await store.schedules.beginDue(10)).toBe(1);
+    expect(await restsUntil(id)).toBeNull();
   });
 });
 

@@ -21,31 +21,33 @@ export interface Expiry {
 
 /**
  * Unfinished operations in the order of their ids, and whether a push of theirs may be over: a redrive
- * only makes one live longer. $1 after, $2 limit, $3 retry window in seconds. What tells instants from ids costs more
- * than reading a row: it is asked once a time to live.
+ * only makes one live longer. What was looked through without a find rests until something may be over. $1 after,
+ * $2 limit, $3 retry window in seconds. What tells instants from ids costs more than reading a row: it is asked once
+ * a time to live.
  */
 const LOOK = `
 WITH looked AS MATERIALIZED (
-  SELECT id, queued, ttl_seconds, scheduled_for FROM operations
+  SELECT id, queued, ttl_seconds, scheduled_for, nothing_over_until FROM operations
   WHERE status = 'PROCESSING' AND ($1::uuid IS NULL OR id > $1) ORDER BY id LIMIT $2
 ), lives AS MATERIALIZED (
   SELECT ttl_seconds, lowest_id_at(now() - make_interval(secs => ttl_seconds)) AS over FROM looked
   GROUP BY ttl_seconds
 )
-SELECT id, queued,
-  (ttl_seconds > 0 AND id < over
-    AND (scheduled_for IS NULL OR scheduled_for <= now() - make_interval(secs => ttl_seconds)))
-  OR id < (SELECT lowest_id_at(now() - make_interval(secs => $3))) AS due
+SELECT id, queued, coalesce(nothing_over_until <= now(), true)
+  AND ((ttl_seconds > 0 AND id < over
+      AND (scheduled_for IS NULL OR scheduled_for <= now() - make_interval(secs => ttl_seconds)))
+    OR id < (SELECT lowest_id_at(now() - make_interval(secs => $3)))) AS due
 FROM looked JOIN lives USING (ttl_seconds) ORDER BY id`;
 
 /**
- * Of $n seconds retry window. A push of ttlSeconds 0 waits that long for its one attempt, from the instant
- * at which it was wanted.
+ * When a push is over, of $n seconds retry window. One of ttlSeconds 0 waits that long for its one attempt, from the
+ * instant at which it was wanted.
  */
+const overAt = (window: string) => `least(first_attempt_at + make_interval(secs => ${window}),
+  expires_at + make_interval(secs => CASE WHEN o.ttl_seconds = 0 THEN ${window} ELSE 0 END))`;
+
 const isOver = (window: string) => `
-  status = 'QUEUED' AND (lease_until IS NULL OR lease_until < clock_timestamp())
-  AND ((o.ttl_seconds > 0 AND expires_at <= now()) OR first_attempt_at <= now() - make_interval(secs => ${window})
-    OR (o.ttl_seconds = 0 AND expires_at <= now() - make_interval(secs => ${window})))`;
+  status = 'QUEUED' AND (lease_until IS NULL OR lease_until < clock_timestamp()) AND ${overAt(window)} <= now()`;
 
 /** Those that really have something that is over: the others need no lock. */
 const FIND = `
@@ -53,6 +55,16 @@ SELECT o.id FROM operations o
 WHERE o.id = ANY($1::uuid[]) AND EXISTS (
   SELECT FROM push_notifications
   WHERE operation_id = o.id AND id > o.id AND id <= o.last_push_id AND ${isOver('$2')})`;
+
+/**
+ * Keeps until when nothing of them is over: what is tried first after this look is over a window later. An hour at most,
+ * since the window may be configured anew. Who queues other pushes of theirs (redrive, begin) takes it back.
+ */
+const NOTE = `
+UPDATE operations o SET nothing_over_until = least(now() + least(make_interval(secs => $2), interval '1 hour'), (
+  SELECT min(${overAt('$2')}) FROM push_notifications
+  WHERE operation_id = o.id AND id > o.id AND id <= o.last_push_id AND status = 'QUEUED'))
+WHERE id = ANY($1::uuid[])`;
 
 const LOCK_OPERATIONS = `
 SELECT id FROM operations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`;
@@ -139,16 +151,23 @@ export class ExpireRepository {
     }
     if (due.length === 0) return { next, expired: 0 };
     const found = await this.db.query<{ id: Uuid }>(FIND, [due, windowSeconds]);
+    const ids = new Set(found.map(({ id }) => id));
+    const others = due.filter((id) => !ids.has(id));
+    if (others.length > 0) await this.note(others, windowSeconds);
     if (found.length === 0) return { next, expired: 0 };
-    const ended = await this.end(
-      found.map(({ id }) => id),
-      windowSeconds,
-      options.pushes,
-    );
+    const ended = await this.end([...ids], options);
     return { next: ended < options.pushes ? next : after, expired: ended };
   }
 
-  private async end(ids: Uuid[], windowSeconds: number, limit: number): Promise<number> {
+  /** A redrive meanwhile waits for this, or is seen. */
+  private async note(ids: Uuid[], windowSeconds: number): Promise<void> {
+    await this.db.transaction(async (client) => {
+      const { rows } = await client.query<{ id: Uuid }>(LOCK_OPERATIONS, [ids]);
+      await client.query(NOTE, [rows.map(({ id }) => id), windowSeconds]);
+    });
+  }
+
+  private async end(ids: Uuid[], options: ExpireOptions): Promise<number> {
     return this.db.transaction(async (client) => {
       const operations = await client.query<{ id: Uuid }>(LOCK_OPERATIONS, [ids]);
       const parts = await client.query<{ operation_id: Uuid; provider: ProviderKind }>(LOCK_PARTS, [
@@ -157,8 +176,8 @@ export class ExpireRepository {
       const pushes = await client.query<{ id: Uuid; late: boolean }>(LOCK_PUSHES, [
         parts.rows.map((part) => part.operation_id),
         parts.rows.map(({ provider }) => provider),
-        windowSeconds,
-        limit,
+        options.retryWindowMs / 1_000,
+        options.pushes,
       ]);
       if (pushes.rows.length === 0) return 0;
       const { EXPIRED, RETRIES_EXHAUSTED } = FAILURES;

@@ -58,7 +58,7 @@ WITH begun AS (
   WHERE id = ANY($1::uuid[]) AND status = '${begun.from[0]}' RETURNING id, operation_id, provider
 ), counted AS (
   UPDATE operations o SET scheduled = o.scheduled - d.rows, queued = o.queued + d.rows, begun_through = d.through,
-    updated_at = now()
+    nothing_over_until = NULL, updated_at = now()
   FROM (
     SELECT operation_id, count(*) AS rows, (array_agg(id ORDER BY id DESC))[1] AS through FROM begun
     GROUP BY operation_id
