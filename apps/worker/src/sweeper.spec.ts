@@ -97,6 +97,7 @@ function make(given: Given) {
       lostAfterMs: 90_000,
       retentionDays: 7,
       retryWindowMs: 86_400_000,
+      leaseMs: 60_000,
       epoch: () =>
         given.away === true ? Promise.reject(new Error('Redis away')) : Promise.resolve('epoch-2'),
       requeue: (pushes) => {
@@ -336,6 +337,7 @@ describe('Sweeper', () => {
         lostAfterMs: 1,
         retentionDays: 7,
         retryWindowMs: 86_400_000,
+        leaseMs: 60_000,
         epoch: () => Promise.resolve('e'),
         requeue: () => Promise.resolve(),
         onWork: () => undefined,

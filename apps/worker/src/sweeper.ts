@@ -18,6 +18,8 @@ export interface SweeperOptions {
   retentionDays: number;
   /** Our own retries end so long after the first attempt, waiting included. */
   retryWindowMs: number;
+  /** How long a claim holds a push. */
+  leaseMs: number;
   /** Changes when the queue lost its memory. */
   epoch: () => Promise<string>;
   /** Adds jobs again, under the ids that they had. */
@@ -153,8 +155,9 @@ export class Sweeper {
   }
 
   private async expire(after: Uuid | null): Promise<Uuid | null> {
-    const { retryWindowMs, onExpired, onWork } = this.options;
-    const { next, expired } = await this.expiries.expire(after, { ...EXPIRE, retryWindowMs });
+    const { retryWindowMs, leaseMs, onExpired, onWork } = this.options;
+    const options = { ...EXPIRE, retryWindowMs, leaseMs };
+    const { next, expired } = await this.expiries.expire(after, options);
     if (expired > 0) {
       onExpired?.(expired);
       onWork();

@@ -187,6 +187,7 @@ export async function startWorker(config: Config, logger: Logger): Promise<Runni
       ...config.sweep,
       retentionDays: config.retentionDays,
       retryWindowMs: config.delivery.retryWindowMs,
+      leaseMs: config.delivery.leaseMs,
       epoch: () => connection.epoch(),
       requeue: async (lost) => {
         const { timeoutMs } = config.dispatch;

@@ -50,6 +50,24 @@ describe('cancel of an operation', () => {
     expect(await statsOf(id)).toMatchObject({ status: 'COMPLETED', stats: { sent: 4 } });
   });
 
+  it('keeps when a push was handed over, and says so of no other', async () => {
+    const id = await store.accept(tenant, 51);
+    const later = await store.accept(tenant, 1, {
+      scheduledFor: new Date(Date.now() + 60_000),
+    });
+    await store.dispatchAll('small');
+    const historyOf = async (pushId: string) =>
+      (await store.pushes.find(tenant.accountId, pushId))!.history;
+    const ids = await store.idsOf(id);
+    const { dispatchedAt } = await historyOf(ids[49]!);
+    expect(dispatchedAt).not.toBeNull();
+    await cancel(id);
+    await cancel(later);
+    expect((await historyOf(ids[49]!)).dispatchedAt).toEqual(dispatchedAt);
+    for (const never of [ids[50]!, ...(await store.idsOf(later))])
+      expect((await historyOf(never)).dispatchedAt).toBeNull();
+  });
+
   it('takes a push whose lease ran out', async () => {
     const id = await store.accept(tenant, 1);
     const [push] = await store.dispatchAll('small');

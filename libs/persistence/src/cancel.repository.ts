@@ -1,6 +1,7 @@
 import { canceled, Conflict, type Uuid } from '@app/domain';
 import { changeWindows } from './credential-windows.js';
 import type { Database } from './database.js';
+import { DISPATCHED_AT } from './dispatched-at.js';
 import { lockOperation, type CommandRow } from './locks.js';
 import type { CommandTarget } from './ports.js';
 
@@ -20,7 +21,7 @@ WITH target AS MATERIALIZED (
 ), canceled AS (
   UPDATE push_notifications p
   SET status = '${canceled.to}', settled_at = now(), updated_at = now(), lease_until = NULL,
-    lease_lost = (p.lease_until IS NOT NULL)
+    lease_lost = (p.lease_until IS NOT NULL), dispatched_at = ${DISPATCHED_AT}
   FROM target t WHERE p.id = t.id AND p.id > $2 AND p.id <= $3 AND ($4::uuid IS NULL OR p.id = $4)
   RETURNING p.id, p.provider, t.status AS was
 ), counted AS (

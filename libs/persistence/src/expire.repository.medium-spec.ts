@@ -26,7 +26,12 @@ beforeEach(async () => {
 // Counters and windows add up after each.
 afterEach(async () => expect(await store.discrepancies()).toEqual([]));
 
-const DAY: ExpireOptions = { retryWindowMs: 86_400_000, operations: 100, pushes: 100 };
+const DAY: ExpireOptions = {
+  retryWindowMs: 86_400_000,
+  leaseMs: 60_000,
+  operations: 100,
+  pushes: 100,
+};
 const expire = (options: Partial<ExpireOptions> = {}, after: Uuid | null = null) =>
   store.expiries.expire(after, { ...DAY, ...options });
 
@@ -73,9 +78,14 @@ describe('a push whose time to live is over', () => {
     const [live] = await store.claim(ids.slice(0, 1));
     await store.claim(ids.slice(1, 2), 0);
     await store.settle(await store.claim(ids.slice(2, 3)));
+    const [was] = await store.db.query<{ dispatched: Date; claimed: Date }>(
+      `SELECT q.dispatched_at AS dispatched, p.lease_until - interval '5 seconds' AS claimed
+       FROM operation_parts q JOIN push_notifications p USING (operation_id) WHERE operation_id = $1 AND p.id = $2`,
+      [id, ids[1]],
+    );
     expect(await expire()).toEqual({ next: null, expired: 0 });
     await olderThanASecond(id);
-    expect(await expire()).toEqual({ next: null, expired: 4 });
+    expect(await expire({ leaseMs: 5_000 })).toEqual({ next: null, expired: 4 });
     const { code } = FAILURES.EXPIRED;
     const over = { status: 'FAILED', error_code: code, attempt_count: 0 };
     expect(await rowsOf(id)).toEqual([
@@ -88,7 +98,19 @@ describe('a push whose time to live is over', () => {
       over,
     ]);
     const found = await store.pushes.find(tenant.accountId, ids[1]!);
-    expect(found?.history.attempts).toMatchObject([{ outcome: 'unknown', reason: 'lease-lost' }]);
+    // By the clock that gave the lease, not by this process's.
+    expect(found?.history.attempts).toEqual([
+      {
+        ...{ at: was!.claimed.toISOString(), latencyMs: 0, counted: true },
+        ...{ outcome: 'unknown', reason: 'lease-lost' },
+      },
+    ]);
+    // What was handed over stays so; the last one was not.
+    const dispatched = ids.slice(3).map(async (push) => {
+      return (await store.pushes.find(tenant.accountId, push))?.history.dispatchedAt;
+    });
+    expect(await Promise.all(dispatched)).toEqual([was!.dispatched, was!.dispatched, null]);
+    expect(found?.history.dispatchedAt).toEqual(was!.dispatched);
     expect(found?.push.error).toEqual({ code, message: FAILURES.EXPIRED.sentence });
     expect(await store.outstanding(tenant.fcm)).toBe(1);
     // Whoever had it in hand comes too late, or not: the fence says so.

@@ -1,11 +1,14 @@
 import { expired, FAILURES, type Attempt, type ProviderKind, type Uuid } from '@app/domain';
 import { changeWindows } from './credential-windows.js';
 import type { Database } from './database.js';
+import { DISPATCHED_AT } from './dispatched-at.js';
 import type { CommandRow } from './locks.js';
 
 export interface ExpireOptions {
   /** Our own retries end so long after the first attempt, waiting included. */
   retryWindowMs: number;
+  /** How long a claim holds a push. */
+  leaseMs: number;
   /** Operations that one look goes through. */
   operations: number;
   /** Pushes that it reads of those whose time may be over, and that it ends at most. */
@@ -85,9 +88,22 @@ CROSS JOIN LATERAL (
 ) p
 LIMIT $4`;
 
+/** As a worker that claims such a push keeps it. */
+const LOST_LEASE: Omit<Attempt, 'at'> = {
+  outcome: 'unknown',
+  reason: 'lease-lost',
+  latencyMs: 0,
+  counted: true,
+};
+
+/** As JSON has an instant; by the database's clock, which gave the lease. */
+const CLAIMED_AT = `to_char(least(p.lease_until - make_interval(secs => $8), now()) AT TIME ZONE 'UTC',
+  'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+
 /**
  * $1 ids, $2 whether its retry window closed before it expired, $3 code and $4 words for expired, $5
- * and $6 for late, $7 the attempt that a lease which ran out stands for.
+ * and $6 for late, $7 the attempt that a lease which ran out stands for, $8 how many seconds a lease is long: it was
+ * tried when it was claimed.
  */
 const EXPIRE = `
 WITH ended AS (
@@ -96,9 +112,11 @@ WITH ended AS (
     error_code = CASE WHEN t.late THEN $5::int ELSE $3::int END,
     error_message = CASE WHEN t.late THEN $6 ELSE $4 END,
     attempts = CASE WHEN p.lease_until IS NULL THEN p.attempts
-      ELSE jsonb_path_query_array(p.attempts || $7::jsonb, '$[last - 19 to last]') END,
+      ELSE jsonb_path_query_array(p.attempts || ($7::jsonb || jsonb_build_object('at', ${CLAIMED_AT})),
+        '$[last - 19 to last]') END,
     attempt_count = p.attempt_count + (p.lease_until IS NOT NULL)::int,
-    unknown_count = p.unknown_count + (p.lease_until IS NOT NULL)::int
+    unknown_count = p.unknown_count + (p.lease_until IS NOT NULL)::int,
+    dispatched_at = ${DISPATCHED_AT}
   FROM unnest($1::uuid[], $2::boolean[]) AS t (id, late)
   WHERE p.id = t.id AND p.id = ANY($1::uuid[]) AND p.status = '${expired.from[0]}'
   RETURNING p.id, p.operation_id, p.provider
@@ -188,22 +206,12 @@ export class ExpireRepository {
         EXPIRED.sentence,
         RETRIES_EXHAUSTED.code,
         RETRIES_EXHAUSTED.sentence,
-        JSON.stringify([lostLease(new Date())]),
+        JSON.stringify(LOST_LEASE),
+        options.leaseMs / 1_000,
       ]);
       const { rows: ended = 0, windows = null } = rows[0] ?? {};
       await changeWindows(client, new Map(Object.entries(windows ?? {})));
       return ended;
     });
   }
-}
-
-/** As a worker that claims such a push keeps it. */
-function lostLease(at: Date): Attempt {
-  return {
-    at: at.toISOString(),
-    outcome: 'unknown',
-    reason: 'lease-lost',
-    latencyMs: 0,
-    counted: true,
-  };
 }

@@ -9,6 +9,7 @@ import {
   type Uuid,
 } from '@app/domain';
 import type { Database } from './database.js';
+import { DISPATCHED_AT } from './dispatched-at.js';
 import { findPushes } from './examined-pushes.js';
 import { toOperationSettings, type OperationSettingsRow } from './operation-settings.js';
 import type {
@@ -48,10 +49,6 @@ const COLUMNS = `p.id, p.operation_id, p.status, p.provider, p.token, p.variable
   p.attempt_count, p.provider_message_id, p.error_code, p.error_message, p.updated_at,
   o.priority, o.sound, o.scheduled_for, p.tags`;
 
-/** Its first settlement brings it; until then its part tells whether the cursor has passed it. */
-const DISPATCHED_AT = `coalesce(p.dispatched_at,
-  CASE WHEN p.status = 'QUEUED' AND p.id <= q.dispatched_through THEN q.dispatched_at END)`;
-
 export class PushNotificationRepository {
   constructor(private readonly db: Database) {}
 
@@ -60,7 +57,6 @@ export class PushNotificationRepository {
       `SELECT ${COLUMNS}, o.content, o.ttl_seconds, o.collapse_key, o.badge, o.overrides,
          p.attempts, ${DISPATCHED_AT} AS dispatched_at, p.redriven_at, p.settled_at
        FROM push_notifications p JOIN operations o ON o.id = p.operation_id
-       LEFT JOIN operation_parts q ON q.operation_id = p.operation_id AND q.provider = p.provider
        WHERE p.account_id = $1 AND p.id = $2`,
       [accountId, id],
     );

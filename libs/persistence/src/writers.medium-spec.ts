@@ -99,7 +99,7 @@ describe('six writers over the same operations in any order', () => {
          WHERE operation_id = ANY($1::uuid[]) AND right(id::text, 1) IN ('0', '5', 'a')`,
         [ids],
       );
-      const window = { retryWindowMs: 1, operations: 1_000, pushes: 50 };
+      const window = { retryWindowMs: 1, leaseMs: 60_000, operations: 1_000, pushes: 50 };
       for (let turn = 0; turn < 3; turn++) {
         const seed = round * 10 + turn;
         await Promise.all([
