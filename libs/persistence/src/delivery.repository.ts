@@ -10,6 +10,7 @@ import {
 import type { PoolClient } from 'pg';
 import { changeWindows } from './credential-windows.js';
 import { sqlState, type Database, type Statement } from './database.js';
+import { jsonInstant, keptAttempts } from './kept-attempts.js';
 import { LOCK_OPERATIONS, LOCK_PARTS } from './locks.js';
 import { toOperationSettings, type OperationSettingsRow } from './operation-settings.js';
 
@@ -112,23 +113,9 @@ interface ClaimRow {
 
 const IS_BLAMED = BLAMING_RESETS.map((reason) => `@.reason == "${reason}"`).join(' || ');
 
-/** Both instants are the database's; as texts of one form they sort as themselves. A redrive forgives what was before. */
+/** Both instants are the database's. A redrive forgives what was before. */
 const WAS_BLAMED = `jsonb_path_exists(attempts, '$[*] ? (@.at >= $since && (${IS_BLAMED}))', jsonb_build_object('since',
-    coalesce(to_char(redriven_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), '')))`;
-
-/** Tries of a push that are kept. */
-const KEPT = 20;
-
-/**
- * Nearly every push has fewer: those are only appended to. Where one has more, tries that count stay before others, so that
- * a long pause does not push out what was really sent.
- */
-const ATTEMPTS = `CASE WHEN s.tried IS NULL THEN p.attempts
-      WHEN jsonb_array_length(p.attempts) + jsonb_array_length(s.tried) <= ${KEPT} THEN p.attempts || s.tried
-      ELSE (
-        SELECT jsonb_agg(k.attempt ORDER BY k.n) FROM (
-          SELECT attempt, n FROM jsonb_array_elements(p.attempts || s.tried) WITH ORDINALITY AS a (attempt, n)
-          ORDER BY (attempt->>'counted')::boolean DESC, n DESC LIMIT ${KEPT}) k) END`;
+    coalesce(${jsonInstant('redriven_at')}, '')))`;
 
 /** Read once a statement, by an index that is empty when nothing is paused. */
 const PAUSED = `ARRAY(SELECT credential_id FROM credential_windows WHERE paused_until IS NOT NULL)`;
@@ -184,7 +171,7 @@ WITH settled AS (
   SET status = s.status,
     due_at = CASE WHEN s.status = 'QUEUED' THEN now() + make_interval(secs => s.due_in_ms / 1000.0) ELSE p.due_at END,
     lease_until = NULL,
-    attempts = ${ATTEMPTS},
+    attempts = CASE WHEN s.tried IS NULL THEN p.attempts ELSE ${keptAttempts('p.attempts', 's.tried')} END,
     attempt_count = p.attempt_count + s.counted,
     unknown_count = p.unknown_count + s.unknown,
     first_attempt_at = CASE WHEN s.counted = 0 THEN p.first_attempt_at ELSE coalesce(p.first_attempt_at, now()) END,

@@ -2,6 +2,7 @@ import { expired, FAILURES, type Attempt, type ProviderKind, type Uuid } from '@
 import { changeWindows } from './credential-windows.js';
 import type { Database } from './database.js';
 import { DISPATCHED_AT } from './dispatched-at.js';
+import { jsonInstant, keptAttempts } from './kept-attempts.js';
 import type { CommandRow } from './locks.js';
 
 export interface ExpireOptions {
@@ -96,9 +97,10 @@ const LOST_LEASE: Omit<Attempt, 'at'> = {
   counted: true,
 };
 
-/** As JSON has an instant; by the database's clock, which gave the lease. */
-const CLAIMED_AT = `to_char(least(p.lease_until - make_interval(secs => $8), now()) AT TIME ZONE 'UTC',
-  'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+/** By the database's clock, which gave the lease. */
+const CLAIMED_AT = jsonInstant('least(p.lease_until - make_interval(secs => $8), now())');
+
+const DATED_LOST_LEASE = `jsonb_build_array($7::jsonb || jsonb_build_object('at', ${CLAIMED_AT}))`;
 
 /**
  * $1 ids, $2 whether its retry window closed before it expired, $3 code and $4 words for expired, $5
@@ -112,8 +114,7 @@ WITH ended AS (
     error_code = CASE WHEN t.late THEN $5::int ELSE $3::int END,
     error_message = CASE WHEN t.late THEN $6 ELSE $4 END,
     attempts = CASE WHEN p.lease_until IS NULL THEN p.attempts
-      ELSE jsonb_path_query_array(p.attempts || ($7::jsonb || jsonb_build_object('at', ${CLAIMED_AT})),
-        '$[last - 19 to last]') END,
+      ELSE ${keptAttempts('p.attempts', DATED_LOST_LEASE)} END,
     attempt_count = p.attempt_count + (p.lease_until IS NOT NULL)::int,
     unknown_count = p.unknown_count + (p.lease_until IS NOT NULL)::int,
     dispatched_at = ${DISPATCHED_AT}

@@ -413,7 +413,7 @@ export const environment = z.object({
   RETRY_WINDOW_HOURS: integer(
     {
       section: 'Delivery',
-      description: 'Retries of a push end this long after its first attempt.',
+      description: 'Retries of a push end this long after its first attempt that counts.',
       default: '24',
       unit: 'hours',
     },
