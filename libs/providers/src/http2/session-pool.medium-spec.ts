@@ -531,6 +531,40 @@ describe('a burst', () => {
   });
 });
 
+describe('a process that was stopped', () => {
+  /** Nothing runs meanwhile, as under SIGSTOP; what comes in lies in the sockets. */
+  function standStill(untilMs: number): void {
+    const lock = new Int32Array(new SharedArrayBuffer(4));
+    Atomics.wait(lock, 0, 0, untilMs - performance.now());
+  }
+
+  it('does not send what its caller has given up meanwhile, though a stream is free first thing', async () => {
+    const hold = holder();
+    server.script = hold.script;
+    const pool = newPool({ maxStreamsPerSession: 1, slotWaitMs: 5_000 });
+    const first = post(pool, '/first');
+    await server.received(1);
+    server.script = ok;
+    const deadlineMs = 300;
+    const overAt = performance.now() + deadlineMs;
+    const late = post(pool, '/late', deadlineMs);
+    await untilWaiting(pool, 1);
+    hold.release();
+    // The answer is on its way by then, and is read before the ticker looks at the time.
+    await new Promise<void>((resolve) =>
+      setImmediate(() => {
+        standStill(overAt + 50);
+        resolve();
+      }),
+    );
+    expect(await late).toMatchObject({ kind: 'not-sent', reason: 'no-slot' });
+    expect(await first).toMatchObject({ status: 200 });
+    // What was sent before this has arrived before it.
+    await post(pool, '/after');
+    expect(server.requests).toBe(2);
+  });
+});
+
 async function untilWaiting(pool: SessionPool, count: number): Promise<void> {
   while (pool.stats().waiting !== count) await new Promise((resolve) => setTimeout(resolve, 5));
 }
