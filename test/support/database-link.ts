@@ -10,6 +10,7 @@ export class DatabaseLink {
   private target: { host: string; port: number } = { host: '', port: 0 };
   private watched: { text: Buffer; resolve: () => void } | undefined;
   private unanswered: { text: Buffer; resolve: () => void } | undefined;
+  private silent = false;
 
   /** @returns the URL that goes over this wire. */
   async through(url: string): Promise<string> {
@@ -50,6 +51,17 @@ export class DatabaseLink {
     });
   }
 
+  /** Nothing passes any more, on new connections neither, and none of them breaks: as when a firewall forgot them. */
+  silence(): void {
+    this.silent = true;
+    for (const socket of this.sockets) socket.pause();
+  }
+
+  /** New connections work again; of those that are there nobody hears any more. */
+  endSilence(): void {
+    this.silent = false;
+  }
+
   async mend(): Promise<void> {
     this.budget = Infinity;
     this.server = net.createServer((near) => this.join(near));
@@ -87,6 +99,7 @@ export class DatabaseLink {
       }
       this.forward(chunk, far);
     });
+    if (this.silent) for (const socket of [near, far]) socket.pause();
   }
 
   private forward(chunk: Buffer, far: Socket): void {

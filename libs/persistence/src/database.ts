@@ -6,6 +6,9 @@ import { PrismaClient } from './generated/client.js';
 
 const QUERY_TIMEOUT_MS = 60_000;
 
+/** For a server that is there, however busy, and little for who waits for one that is not. */
+export const CONNECT_TIMEOUT_MS = 3_000;
+
 /**
  * Begins a transaction that reads lists: their order comes from an index and never from a sort. Left to itself
  * the planner reads and sorts all rows of a range where it takes that for cheaper than a walk along the
@@ -54,7 +57,7 @@ export class Database {
 
   constructor(options: DatabaseOptions) {
     this.url = options.url;
-    const connectTimeoutMs = options.connectTimeoutMs ?? 3_000;
+    const connectTimeoutMs = options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
     const byIndex: pg.QueryConfig & { query_timeout: number } = {
       text: BY_INDEX,
       query_timeout: connectTimeoutMs,
