@@ -399,6 +399,18 @@ describe('sweep', () => {
     expect(await lost(-1_000)).toEqual(ids.slice(3));
   });
 
+  it('finds those of one account after another, however many some have lost', async () => {
+    // Before and behind those of the one with many, whatever the order of reading.
+    const [before, behind] = [await store.tenant(), await store.tenant()];
+    const few = [await store.accept(before, 1)];
+    for (let n = 0; n < 2; n++) await store.accept(tenant, 20);
+    few.push(await store.accept(behind, 1));
+    expect(await store.dispatchAll('small')).toHaveLength(42);
+    const lost = await store.sweeps.pass((pass) => pass.lostPushes(-1_000, 5));
+    expect(lost).toHaveLength(5);
+    expect(lost?.map(({ operationId }) => operationId)).toEqual(expect.arrayContaining(few));
+  });
+
   it('calls nothing lost that was handed over a moment ago, however long it was due before', async () => {
     await store.accept(tenant, 3);
     await store.db.query(
