@@ -224,6 +224,9 @@ export class SweepPass {
    * Pushes that are due for longer than `lostAfterMs`, whose part was handed over so long ago, and
    * that nobody holds: their job is lost. Behind a pause nothing has a job. One account after another,
    * ≤ `limit`.
+   *
+   * Each turn of a part puts that off for all of it: no row tells when its job was added before it is settled, and to look at
+   * all that is in the queue would be a scan of all windows a pass.
    */
   async lostPushes(lostAfterMs: number, limit: number): Promise<LostPush[]> {
     const { rows } = await this.client.query<LostPush>(
