@@ -97,7 +97,7 @@ describe.each(BACKENDS)('on %s, the sweep mends', (backend) => {
     }
     for (const rule of ['push-lost', 'part-wrong', 'counter-wrong'])
       await counted(run, worker.ready.metricsPort, rule);
-    expect((await run.summary()).distinctAccepted).toBe(3);
+    expect(await run.summary()).toMatchObject({ requests: 3, distinctAccepted: 3, duplicates: 0 });
   }, 90_000);
 
   it('a lease that ran out without a word, whose job is gone too: it is unknown, and sent once more', async () => {
@@ -167,6 +167,8 @@ describe.each(BACKENDS)('on %s, the sweep mends', (backend) => {
     await run.startWorker();
     // A lease of six seconds, and what the sweep calls lost after it.
     expect((await run.settled(held, 30_000)).stats).toMatchObject({ sent: 1 });
+    // The one before, the one that was on the wire, and once more.
+    expect((await run.summary()).requests).toBe(3);
     const [row] = await run.query('SELECT max(unknown_count)::int AS n FROM push_notifications');
     expect(row).toEqual({ n: 1 });
   }, 90_000);
