@@ -13,7 +13,7 @@
  * - duplicates: pushes that the provider accepted more than once; outside the window when one of these arrivals lies in the
  *   time of no try that was accepted or whose outcome is unknown, and of no lease that ran out, or more than one in the same.
  */
-import { LATEST_BEGIN_MS, LEASE_MS, REQUEST_TIMEOUT_MS } from './times.js';
+import { LATEST_BEGIN_MS, LEASE_MS } from './times.js';
 
 /** @import { AcceptedRequest, Arrival, DoneFault, Evidence, Finding, FindingKind, Judgement, PushRow } from './types.js' */
 
@@ -39,25 +39,10 @@ const MAX_UNKNOWN = 3;
 const MAX_BLAMED = 2;
 const BLAMING = /^RST_(PROTOCOL|INTERNAL)_ERROR$/;
 
-/** A fault is felt a while longer: connections step back, and what lost its job is looked for after that time. */
+/**
+ * A fault is felt a while longer: connections step back, and a machine that does too much at once is late with its answers to pings.
+ */
 const FELT_MS = 15_000;
-
-/** One that makes the outcome of a try unknown is felt by what was claimed while it lasted. */
-const BREAKING_MS = LEASE_MS + REQUEST_TIMEOUT_MS;
-const BREAKING = [
-  ...['worker-kill', 'worker-freeze', 'workers-kill'],
-  ...[
-    'simulator-kill',
-    'simulator-freeze',
-    'black-hole',
-    'down',
-    'goaway',
-    'resets',
-    'latency',
-    'streams',
-  ],
-  ...['postgres-restart', 'postgres-kill', 'postgres-freeze', 'read-only'],
-];
 
 /** Those that hold back what was written to a connection: it arrives when they are over, and so much later at the latest. */
 const HOLDING = ['worker-freeze', 'simulator-freeze', 'black-hole'];
@@ -308,19 +293,15 @@ function judgeUndisturbed(row, request, find) {
  * connections themselves.
  * @param {PushRow} row @param {AcceptedRequest} request @param {DoneFault[]} faults
  */
-function isExplained({ token, errorCode, attempts }, request, faults) {
+function isExplained({ token, errorCode, attempts, lostLeases }, request, faults) {
   const { ttlSeconds } = request;
-  const isFelt = (
-    /** @type {PushRow['attempts'][number]} */ { at, latencyMs, outcome, reason },
-  ) => {
-    const from = Date.parse(at);
-    const to = from + latencyMs;
-    const isUnknown = outcome === 'unknown';
-    const feltMs = isUnknown && reason !== 'lease-lost' ? BREAKING_MS : FELT_MS;
-    return faults.some(
-      ({ kind, fromMs, toMs }) =>
-        from <= toMs + feltMs && to >= fromMs && (!isUnknown || BREAKING.includes(kind)),
-    );
+  const isFeltBetween = (/** @type {number} */ from, /** @type {number} */ to) =>
+    faults.some(({ fromMs, toMs }) => from <= toMs + FELT_MS && to >= fromMs);
+  const isFelt = (/** @type {PushRow['attempts'][number]} */ { at, latencyMs, reason }) => {
+    // Its attempt says when that was found out.
+    if (reason === 'lease-lost')
+      return lostLeases.some((end) => isFeltBetween(end - LEASE_MS, end));
+    return isFeltBetween(Date.parse(at), Date.parse(at) + latencyMs);
   };
   const others = attempts.filter(({ reason }) => reason !== OUR_FAULT);
   let own = timesUnknown(token);

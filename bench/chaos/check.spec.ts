@@ -269,9 +269,6 @@ describe('the checker', () => {
       const quiet = { errorCode: 71_010, unknownCount: 3, attempts: three(AT + 60_000) };
       expect(withGood(quiet).unaccounted).toBe(1);
       expect(withGood({ ...quiet, attempts: three(AT - 60_000) }).unaccounted).toBe(1);
-      // As long as a claim of that time may last, and no longer.
-      expect(withGood({ ...quiet, attempts: three(AT + 7_400) }).unaccounted).toBe(0);
-      expect(withGood({ ...quiet, attempts: three(AT + 7_600) }).unaccounted).toBe(1);
       // Neighbours of a rough one break its connections.
       expect(withGood(quiet, { app: 'rough' }).unaccounted).toBe(0);
     });
@@ -298,18 +295,12 @@ describe('the checker', () => {
       expect(withGood(failed, {}, `sim.${behaviour}.c1-2-3`).unaccounted).toBe(0);
     });
 
-    it('takes no fault that breaks neither a request nor a settlement for one', () => {
-      const unknown = { errorCode: 71_010, unknownCount: 3, attempts: three() };
-      const during = (kind: string) =>
-        judged((run) => {
-          run.accepted = [request({ tokens: [GOOD, 'b', 'c', 'd'] })];
-          run.pushes[0] = push(GOOD, { status: 'FAILED', ...unknown });
-          run.arrivals.shift();
-          run.operations.forEach((operation) => Object.assign(operation, { sent: 1, failed: 2 }));
-          run.faults = [{ kind, fromMs: AT, toMs: AT + 1_000 }];
-        }).unaccounted;
-      expect(['down', 'postgres-kill', 'worker-kill'].map(during)).toEqual([0, 0, 0]);
-      expect(['queue-flush', 'rolling', 'api-kill'].map(during)).toEqual([1, 1, 1]);
+    it('takes leases that ran out while something was broken, whenever that was found out', () => {
+      const late = attempt('unknown', 'lease-lost', AT + 60_000);
+      const lost = { errorCode: 71_010, unknownCount: 3, attempts: [late, late, late] };
+      expect(withGood({ ...lost, lostLeases: [AT + 5_500] }).unaccounted).toBe(0);
+      expect(withGood({ ...lost, lostLeases: [AT + 30_000] }).unaccounted).toBe(1);
+      expect(withGood({ ...lost, lostLeases: [] }).unaccounted).toBe(1);
     });
 
     it('takes a send of ours that threw for no explanation', () => {

@@ -9,7 +9,7 @@ import { startProcess } from '../../scripts/processes.js';
 import { startRedis } from '../../scripts/redis.js';
 import { messageOf } from '../../scripts/sentence.js';
 import { seat } from './seat.js';
-import { LEASE_MARGIN_MS, LEASE_MS, REQUEST_TIMEOUT_MS } from './times.js';
+import { LEASE_MARGIN_MS, LEASE_MS, REQUEST_TIMEOUT_MS, UNDISTURBED } from './times.js';
 
 /** @import { Backend, House } from './types.js' */
 
@@ -18,7 +18,7 @@ export const LOST_LEASES = 'chaos_lost_leases';
 
 /**
  * A witness inside PostgreSQL. A lease is lost when another claim finds it still there (one that its owner takes again, since
- * nobody answered it, has the same name), or a cancel does. A settlement and a claim that is given back end it.
+ * nobody answered it, has the same name), or a cancel or the end of its time does. A settlement and a claim that is given back end it.
  */
 export const WITNESS = [
   `CREATE TABLE ${LOST_LEASES} (push_id uuid NOT NULL, lease_until timestamptz NOT NULL)`,
@@ -28,6 +28,8 @@ export const WITNESS = [
   `CREATE TRIGGER chaos_lost_lease AFTER UPDATE ON push_notifications FOR EACH ROW WHEN (
      OLD.lease_until IS NOT NULL AND (
        (NEW.lease > OLD.lease AND NEW.claim IS DISTINCT FROM OLD.claim)
+       OR (NEW.lease = OLD.lease AND NEW.status = 'FAILED' AND OLD.lease_until < now()
+         AND NEW.attempts <> OLD.attempts AND NEW.attempts->-1->>'reason' = 'lease-lost')
        OR (NEW.lease = OLD.lease AND NEW.status = 'CANCELED' AND NEW.lease_lost AND (
          NOT OLD.lease_lost OR (OLD.lease_until < now() AND NEW.attempts = OLD.attempts)))))
    EXECUTE FUNCTION chaos_lost_lease()`,
@@ -55,12 +57,13 @@ const SHORT = {
  * @param {object} options
  * @param {Backend} options.backend
  * @param {number} options.jobSize pushes that a job carries at most
+ * @param {string[]} options.kinds of faults
  * @param {string} options.dir
  * @param {() => boolean} options.isOver everything is being stopped
  * @param {<T>(title: string, work: () => Promise<T>) => Promise<T>} options.step
  * @returns {Promise<House>}
  */
-export async function startHouse({ backend, jobSize, dir, isOver, step }) {
+export async function startHouse({ backend, jobSize, kinds, dir, isOver, step }) {
   const redis =
     backend === 'redis' ? await step('Start Redis, append-only', () => startRedis()) : undefined;
   const postgres = await step('Start PostgreSQL', () => startPostgres());
@@ -72,7 +75,12 @@ export async function startHouse({ backend, jobSize, dir, isOver, step }) {
     simulator: true,
     ...(redis === undefined ? {} : { redisUrl: redis.url }),
     base: { ...bareEnvironment(), SIMULATOR_LEDGER_FILE: ledgerFile(dir) },
-    env: { ...SHORT, DELIVERY_JOB_SIZE: String(jobSize), PORT: String(ports[0]) },
+    env: {
+      ...SHORT,
+      ...(kinds.length === 0 ? UNDISTURBED : {}),
+      DELIVERY_JOB_SIZE: String(jobSize),
+      PORT: String(ports[0]),
+    },
   });
   for (const sql of WITNESS) await asSuperuser(postgres, sql);
   const crashes = /** @type {string[]} */ ([]);

@@ -12,7 +12,7 @@ export function table(outcome) {
   const { judgement, faults, options, counts } = outcome;
   const wide = (/** @type {string} */ name, /** @type {number | string} */ value) =>
     `  ${name.padEnd(52)} ${String(value).padStart(8)}`;
-  const findings = judgement.findings.slice(0, SHOWN).map(({ kind, what }) => `  ${kind}: ${what}`);
+  const { findings } = summary(outcome);
   const more = judgement.findings.length - findings.length;
   return [
     '',
@@ -45,7 +45,7 @@ export function table(outcome) {
     wide('duplicates', judgement.duplicates),
     wide('  outside the window', judgement.duplicatesOutsideWindow),
     '',
-    ...findings,
+    ...findings.map((finding) => `  ${finding}`),
     ...(more > 0 ? [`  and ${more} more`] : []),
     ...outcome.crashes.map((what) => `  crash: ${what}`),
     ...outcome.uncleanStops.map((what) => `  stop: ${what}`),
@@ -77,6 +77,7 @@ export const summary = ({ judgement, options, ...outcome }) => ({
   uncleanStops: outcome.uncleanStops.length,
   settledSeconds: outcome.settledMs === null ? null : Math.round(outcome.settledMs / 100) / 10,
   faults: outcome.faults,
+  findings: judgement.findings.slice(0, SHOWN).map(({ kind, what }) => `${kind}: ${what}`),
 });
 
 /**

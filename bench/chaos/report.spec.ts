@@ -71,6 +71,17 @@ describe('a run', () => {
     expect(object).toMatchObject({ settledSeconds: 1.2 });
   });
 
+  it('tells the first twenty of what was found, in both', () => {
+    const findings = Array.from({ length: 25 }, (_, n) => ({
+      kind: 'lost' as const,
+      what: `t${n}`,
+    }));
+    const found = outcome({}, { lost: 25, findings });
+    expect(summary(found).findings).toHaveLength(20);
+    expect(summary(found).findings[19]).toBe('lost: t19');
+    expect(table(found)).toMatch(/^ {2}lost: t19\n {2}and 5 more$/m);
+  });
+
   it('says of one that was never settled that it was not', () => {
     expect(table(outcome({ settledMs: null }))).toMatch(/settled after the last request +never$/m);
     expect(summary(outcome({ settledMs: null }))).toMatchObject({ settledSeconds: null });

@@ -69,6 +69,26 @@ describe('the witness of lost leases', () => {
     expect(await witnessed()).toEqual([]);
   });
 
+  it('writes down one that the end of its time finds run out, and not the end of one in hand', async () => {
+    // As the sweep ends it, and as a worker does that claimed it anew.
+    const end = () =>
+      store.db.query(
+        `UPDATE push_notifications SET status = 'FAILED', lease_until = NULL,
+           attempts = attempts || '[{"outcome": "unknown", "reason": "lease-lost"}]'::jsonb WHERE id = $1`,
+        [ids[0]],
+      );
+    await store.claim([ids[0]!]);
+    await end();
+    expect(await witnessed()).toEqual([]);
+    await store.db.query(`UPDATE push_notifications SET status = 'QUEUED' WHERE id = $1`, [ids[0]]);
+    await store.claim([ids[0]!]);
+    await runOut();
+    await end();
+    expect(await witnessed()).toEqual([40]);
+    // Its operation was told of neither.
+    await store.db.query(`UPDATE push_notifications SET status = 'QUEUED' WHERE id = $1`, [ids[0]]);
+  });
+
   it('writes down one that a cancel finds run out, and none of what waits', async () => {
     await store.claim([ids[0]!]);
     await runOut();

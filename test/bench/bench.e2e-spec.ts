@@ -66,21 +66,6 @@ describe('npm run bench', () => {
     }
   });
 
-  it('measures single pushes beside backlogs and behind a pause, with all of them sent', async () => {
-    const { stdout } = await bench('--quick', '--json', '--only', 'fairness');
-    const { fairness } = JSON.parse(stdout.trim().split('\n').at(-1) ?? '');
-    expect(fairness.runs.map(({ size }: Record<string, number>) => size)).toEqual([200, 1]);
-    for (const { backlog, sent, backlogPerSecond, ratio, idleMs, besideMs } of fairness.runs) {
-      for (const figure of [backlog, sent, backlogPerSecond, ratio, idleMs.p50, besideMs.p50])
-        expect(figure).toBeGreaterThan(0);
-    }
-    const { paused } = fairness;
-    // What waits behind a pause costs nothing.
-    expect(paused).toMatchObject({ claims: 0, attempts: 0, handedOver: 0, jobs: 0 });
-    for (const figure of [paused.backlog, paused.ratio, paused.withoutMs.p50, paused.besideMs.p50])
-      expect(figure).toBeGreaterThan(0);
-  });
-
   it('refuses what it does not know, and tells what it knows', async () => {
     await expect(bench('--only', 'luck')).rejects.toMatchObject({
       code: 1,

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { megabytes, peakBytes } from '../../bench/usage.js';
-import { BACKENDS, onFcm, startTestGateway, tokens, type TestGateway } from '../support/gateway.js';
+import { onFcm, startTestGateway, tokens, type TestGateway } from '../support/gateway.js';
 
 /** What the api may hold at most, docs/performance.md; with V8's own sizes it holds 400 MB and more after this burst. */
 const MOST_MB = 300;
@@ -45,10 +45,9 @@ async function jobs(run: TestGateway): Promise<number> {
   }
 }
 
-describe.each(BACKENDS)('on %s, the queue', (backend) => {
+describe('the queue', () => {
   it('holds a window of jobs of a backlog, in bulk and in small operations, until all is sent', async () => {
     const run = (gateway = await startTestGateway({
-      backend,
       env: { CREDENTIAL_WINDOW: String(WINDOW), WORKER_CONCURRENCY: String(SLOTS) },
     }));
     await run.storeCredentials();

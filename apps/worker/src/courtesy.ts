@@ -76,7 +76,7 @@ export class Courtesy {
     if (this.tried >= LEAST_JUDGED && now - this.begunAt >= WINDOW_MS) this.judge(now);
   }
 
-  /** Of whomever: those count that were sent. What ends without, having expired say, takes next to nothing. */
+  /** Of whomever: those count that were tried. What ends without, having expired say, takes next to nothing. */
   onCommitted(
     batch: readonly Pick<PushSettlement, 'id' | 'attempts'>[],
     changed: ReadonlySet<Uuid>,

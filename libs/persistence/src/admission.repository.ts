@@ -131,14 +131,12 @@ ORDER BY (o.overrides IS NOT NULL), c.id LIMIT 1`;
  */
 const PARTS_LOOKED_AT = [100, 10_000];
 
-/** Of a window `w`: its pause has lasted long enough, or nobody will hear of its probe, for that was canceled. */
-const IS_DUE = `(w.paused_until <= now() OR EXISTS (
-  SELECT FROM push_notifications p WHERE p.id = w.probe AND p.status = 'CANCELED'))`;
+/** So long nobody else looks for a probe. */
+const LOOKING = `interval '10 seconds'`;
 
 interface PausedRow {
   account_id: Uuid;
-  probe: Uuid | null;
-  refused_probe: Uuid | null;
+  last_probe: Uuid | null;
   paused_by: Uuid | null;
 }
 
@@ -167,7 +165,7 @@ WITH counted AS (
 )
 UPDATE credential_windows w
 SET paused_until = CASE WHEN NOT $3 THEN w.paused_until END, probe = CASE WHEN NOT $3 THEN w.probe END,
-  paused_by = CASE WHEN NOT $3 THEN w.paused_by END, refused_probe = CASE WHEN NOT $3 THEN w.refused_probe END,
+  paused_by = CASE WHEN NOT $3 THEN w.paused_by END, last_probe = CASE WHEN NOT $3 THEN w.last_probe END,
   pause_reason = CASE WHEN NOT $3 THEN w.pause_reason END,
   pauses = CASE WHEN $3 AND $4 THEN 0 ELSE w.pauses END,
   outstanding = w.outstanding - counted.n
@@ -220,7 +218,7 @@ export class AdmissionRepository {
   /** Credentials whose pause has lasted long enough: each wants a probe. */
   async due(): Promise<Uuid[]> {
     const rows = await this.db.query<{ credential_id: Uuid }>(
-      `SELECT credential_id FROM credential_windows w WHERE paused_until IS NOT NULL AND ${IS_DUE}
+      `SELECT credential_id FROM credential_windows WHERE paused_until IS NOT NULL AND paused_until <= now()
        ORDER BY paused_until LIMIT 100`,
     );
     return rows.map((row) => row.credential_id);
@@ -234,26 +232,27 @@ export class AdmissionRepository {
    */
   async beginProbe(credentialId: Uuid, timeoutMs: number): Promise<Probe | 'taken' | null> {
     const [paused] = await this.db.query<PausedRow>(
-      `SELECT account_id, probe, refused_probe, paused_by FROM credential_windows w
-       WHERE credential_id = $1 AND ${IS_DUE}`,
+      `UPDATE credential_windows
+       SET paused_until = now() + ${LOOKING}, last_probe = coalesce(probe, last_probe), probe = NULL
+       WHERE credential_id = $1 AND paused_until <= now()
+       RETURNING account_id, last_probe, paused_by`,
       [credentialId],
     );
     if (paused === undefined) return 'taken';
     // Nothing is locked meanwhile: settlements of the credential would wait, and their neighbours behind them.
     const probe = await this.findProbe(credentialId, paused);
+    if (probe === null) return null;
     const begun = await this.db.query(
-      `UPDATE credential_windows w
-       SET probe = $2, paused_until = CASE WHEN $2::uuid IS NULL THEN now() ELSE now() + make_interval(secs => $3) END
-       WHERE credential_id = $1 AND ${IS_DUE} AND probe IS NOT DISTINCT FROM $4 AND paused_by IS NOT DISTINCT FROM $5
-       RETURNING credential_id`,
-      [credentialId, probe?.id ?? null, timeoutMs / 1_000, paused.probe, paused.paused_by],
+      `UPDATE credential_windows SET probe = $2, paused_until = now() + make_interval(secs => $3)
+       WHERE credential_id = $1 AND paused_until IS NOT NULL AND probe IS NULL RETURNING credential_id`,
+      [credentialId, probe.id, timeoutMs / 1_000],
     );
     return begun.length === 0 ? 'taken' : probe;
   }
 
   private async findProbe(credentialId: Uuid, paused: PausedRow): Promise<Probe | null> {
-    const { account_id: accountId, probe, refused_probe: refused, paused_by: pausedBy } = paused;
-    const notThese = [probe, refused, pausedBy].filter((id) => id !== null);
+    const { account_id: accountId, last_probe: lastProbe, paused_by: pausedBy } = paused;
+    const notThese = [lastProbe, pausedBy].filter((id) => id !== null);
     for (const parts of PARTS_LOOKED_AT) {
       const [found] = await this.db.query<Probe>(CANDIDATES, [
         credentialId,

@@ -68,7 +68,7 @@ SET paused_until = CASE
       THEN greatest(w."window" / 2, 1) ELSE w."window" END,
     window_changed_at = CASE WHEN p.slowed THEN now() ELSE w.window_changed_at END,
     paused_by = CASE WHEN w.paused_until IS NULL THEN p.push_id ELSE w.paused_by END,
-    refused_probe = CASE WHEN w.paused_until IS NULL THEN NULL WHEN w.probe = p.push_id THEN p.push_id ELSE w.refused_probe END,
+    last_probe = CASE WHEN w.paused_until IS NULL THEN NULL WHEN w.probe = p.push_id THEN p.push_id ELSE w.last_probe END,
     probe = nullif(w.probe, p.push_id),
     pause_reason = p.reason
 FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::boolean[], $5::float8[], $6::float8[], $7::float8[], $8::float8[],

@@ -321,7 +321,7 @@ async function tryAnew(tx: Prisma.TransactionClient, credentialId: Uuid): Promis
   });
   await tx.credentialWindow.updateMany({
     where: { credentialId, pausedUntil: { not: null } },
-    data: { pausedUntil: new Date(0), probe: null, pausedBy: null, refusedProbe: null, pauses: 0 },
+    data: { pausedUntil: new Date(0), probe: null, pausedBy: null, lastProbe: null, pauses: 0 },
   });
 }
 

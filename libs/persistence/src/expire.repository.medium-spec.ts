@@ -291,7 +291,7 @@ describe('what waits behind a pause for longer than a retry window, and may wait
     expect(await restsUntil(id)).not.toBeNull();
     if (how === 'redrive') await store.redrives.redrive(tenant.accountId, { operationId: id });
     else expect(await store.schedules.beginDue(10)).toBe(1);
-    expect(await restsUntil(id)).toBeNull();
+    expect((await restsUntil(id))?.getTime()).toBeLessThanOrEqual(Date.now() + 1);
   });
 });
 

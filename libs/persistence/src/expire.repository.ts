@@ -61,14 +61,24 @@ WHERE o.id = ANY($1::uuid[]) AND EXISTS (
   WHERE operation_id = o.id AND id > o.id AND id <= o.last_push_id AND ${isOver('$2')})`;
 
 /**
- * Keeps until when nothing of them is over: what is tried first after this look is over a window later. An hour at most,
- * since the window may be configured anew. Who queues other pushes of theirs (redrive, begin) takes it back.
+ * Until when nothing of them is over, all of their pushes read without a lock: what is tried first after this look is over a
+ * window later. An hour at most, since the window may be configured anew. One in somebody's hand is not ended before
+ * its lease.
+ */
+const UNTIL = `
+SELECT o.id, o.nothing_over_until AS seen, least(now() + least(make_interval(secs => $2), interval '1 hour'), (
+  SELECT min(greatest(${overAt('$2')}, lease_until)) FROM push_notifications
+  WHERE operation_id = o.id AND id > o.id AND id <= o.last_push_id AND status = 'QUEUED')) AS until
+FROM operations o WHERE id = ANY($1::uuid[])`;
+
+/**
+ * Keeps it, unless other pushes of theirs were queued meanwhile: redrive and begin write their own instant. (Those of a version
+ * before this rule do not: what they queue is looked at within the hour.)
  */
 const NOTE = `
-UPDATE operations o SET nothing_over_until = least(now() + least(make_interval(secs => $2), interval '1 hour'), (
-  SELECT min(${overAt('$2')}) FROM push_notifications
-  WHERE operation_id = o.id AND id > o.id AND id <= o.last_push_id AND status = 'QUEUED'))
-WHERE id = ANY($1::uuid[])`;
+UPDATE operations o SET nothing_over_until = u.until
+FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS u (id, seen, until)
+WHERE o.id = u.id AND o.id = ANY($1::uuid[]) AND o.nothing_over_until IS NOT DISTINCT FROM u.seen`;
 
 const LOCK_OPERATIONS = `
 SELECT id FROM operations WHERE id = ANY($1::uuid[]) ORDER BY id FOR NO KEY UPDATE SKIP LOCKED`;
@@ -178,11 +188,20 @@ export class ExpireRepository {
     return { next: ended < options.pushes ? next : after, expired: ended };
   }
 
-  /** A redrive meanwhile waits for this, or is seen. */
-  private async note(ids: Uuid[], windowSeconds: number): Promise<void> {
+  private async note(ids: readonly Uuid[], windowSeconds: number): Promise<void> {
+    const rows = await this.db.query<{ id: Uuid; seen: Date | null; until: Date }>(UNTIL, [
+      ids,
+      windowSeconds,
+    ]);
     await this.db.transaction(async (client) => {
-      const { rows } = await client.query<{ id: Uuid }>(LOCK_OPERATIONS, [ids]);
-      await client.query(NOTE, [rows.map(({ id }) => id), windowSeconds]);
+      const locked = await client.query<{ id: Uuid }>(LOCK_OPERATIONS, [ids]);
+      const free = new Set(locked.rows.map(({ id }) => id));
+      const noted = rows.filter(({ id }) => free.has(id));
+      await client.query(NOTE, [
+        noted.map(({ id }) => id),
+        noted.map(({ seen }) => seen),
+        noted.map(({ until }) => until),
+      ]);
     });
   }
 

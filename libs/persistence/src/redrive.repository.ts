@@ -43,7 +43,7 @@ WITH target AS MATERIALIZED (
   RETURNING p.id
 ), counted AS (
   UPDATE operations o
-  SET failed = o.failed - d.rows, queued = o.queued + d.rows, cancel_wanted = false, nothing_over_until = NULL,
+  SET failed = o.failed - d.rows, queued = o.queued + d.rows, cancel_wanted = false, nothing_over_until = clock_timestamp(),
     updated_at = now(),
     completed_at = CASE WHEN d.rows > 0 THEN NULL ELSE o.completed_at END
   FROM (SELECT count(*) AS rows FROM redriven) d WHERE o.id = $2

@@ -135,7 +135,7 @@ describe('turns', () => {
         oldest,
       ]);
       const first = store.schedules.beginDue(pushes);
-      await oneWaits();
+      await store.untilWaiting(1);
       expect(await store.schedules.beginDue(pushes)).toBe(pushes);
       await holder.query('ROLLBACK');
       expect(await first).toBe(pushes);
@@ -167,6 +167,25 @@ describe('turns', () => {
     }
   });
 
+  it('are begun though a counter before them says that there is more than there is', async () => {
+    const wrong = await store.accept(tenant, SMALL_LANE_LIMIT + 1, { scheduledFor: due() });
+    await store.schedules.beginDue(1_000);
+    const count = (by: number) =>
+      store.db.query(
+        'UPDATE operations SET scheduled = scheduled + $2, total = total + $2 WHERE id = $1',
+        [wrong, by],
+      );
+    await store.db.query('UPDATE operations SET begun_through = NULL WHERE id = $1', [wrong]);
+    await count(1);
+    const behind = await store.accept(tenant, SMALL_LANE_LIMIT + 1, {
+      scheduledFor: dueAfterIt(),
+    });
+    expect(await store.schedules.beginDue(1_000)).toBe(0);
+    expect(await store.schedules.beginDue(1_000)).toBe(SMALL_LANE_LIMIT + 1);
+    expect(await statsOf(behind)).toMatchObject({ scheduled: 0 });
+    await count(-1);
+  });
+
   it('are found by indexes of what is scheduled alone', async () => {
     for (let n = 0; n < 200; n++) await store.accept(tenant, 1);
     await store.accept(tenant, 1, { scheduledFor: due() });
@@ -181,16 +200,6 @@ describe('turns', () => {
     }
   });
 });
-
-/** Until a statement waits for a lock. */
-async function oneWaits(): Promise<void> {
-  for (;;) {
-    const rows = await store.db.query(
-      `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
-    );
-    if (rows.length > 0) return;
-  }
-}
 
 describe('races', () => {
   it('two workers at once begin everything once', async () => {

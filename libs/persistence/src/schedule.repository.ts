@@ -4,9 +4,19 @@ import type { Database } from './database.js';
 import { DISPATCH_LANES, type DispatchLane } from './dispatch.repository.js';
 import { LOCK_PARTS } from './locks.js';
 
+/**
+ * Looked at for whose turn it is. Where more are due, all accounts that have something scheduled are gone through, whatever
+ * its time.
+ */
+const DUE_LOOKED_AT = 1_000;
+
+/** What of it was scheduled has not begun as a whole, though its counter may say so. */
+const NOT_DONE = `(begun_through IS NULL OR begun_through < last_push_id)`;
+
 /** Asked by every worker once a second; mostly nothing is due. */
-const FIRST = `
-SELECT scheduled_for <= now() AS due FROM operations WHERE scheduled > 0 ORDER BY scheduled_for LIMIT 1`;
+const DUE = `
+SELECT account_id, total - unaddressable <= ${SMALL_LANE_LIMIT} AS small FROM operations
+WHERE scheduled > 0 AND scheduled_for <= now() AND ${NOT_DONE} ORDER BY scheduled_for LIMIT ${DUE_LOOKED_AT}`;
 
 /** Each has an index of its own, of which this is the condition. */
 const WAITS: Record<DispatchLane, string> = {
@@ -37,13 +47,13 @@ SELECT account_id FROM heads WHERE scheduled_for <= now() ORDER BY random() LIMI
 const lockDue = (lane: DispatchLane) => `
 SELECT o.* FROM unnest($1::uuid[]) AS a (account_id) CROSS JOIN LATERAL (
   SELECT id, account_id, scheduled, coalesce(begun_through, id) AS begun_through, last_push_id FROM operations
-  WHERE ${WAITS[lane]} AND account_id = a.account_id AND scheduled_for <= now()
+  WHERE ${WAITS[lane]} AND account_id = a.account_id AND scheduled_for <= now() AND ${NOT_DONE}
   ORDER BY scheduled_for LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED
 ) o`;
 
 /** In the order of the ids, so that no cursor has passed them. */
 const DUE_PUSHES = `
-SELECT p.id FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int[])
+SELECT p.id, o.id AS operation_id FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::int[])
   AS o (id, account_id, begun_through, last_push_id, most)
 CROSS JOIN LATERAL (
   SELECT id FROM push_notifications
@@ -58,7 +68,7 @@ WITH begun AS (
   WHERE id = ANY($1::uuid[]) AND status = '${begun.from[0]}' RETURNING id, operation_id, provider
 ), counted AS (
   UPDATE operations o SET scheduled = o.scheduled - d.rows, queued = o.queued + d.rows, begun_through = d.through,
-    nothing_over_until = NULL, updated_at = now()
+    nothing_over_until = clock_timestamp(), updated_at = now()
   FROM (
     SELECT operation_id, count(*) AS rows, (array_agg(id ORDER BY id DESC))[1] AS through FROM begun
     GROUP BY operation_id
@@ -70,6 +80,9 @@ WITH begun AS (
   WHERE q.operation_id = d.operation_id AND q.provider = d.provider
 )
 SELECT count(*)::int AS rows FROM begun`;
+
+/** A counter that says more than there is keeps nothing behind it from its turn. */
+const PASS_BY = `UPDATE operations SET begun_through = last_push_id WHERE id = ANY($1::uuid[])`;
 
 /** Accounts whose turn it is in one transaction. */
 const MAX_ACCOUNTS: Record<DispatchLane, number> = { small: 100, bulk: 10 };
@@ -98,36 +111,54 @@ export class ScheduleRepository {
    * @returns how many began; after 0 nothing is due, or others are at it.
    */
   async beginDue(limit: number, onBegun: () => void = () => undefined): Promise<number> {
-    const [first] = await this.db.query<{ due: boolean }>(FIRST);
-    if (first?.due !== true) return 0;
+    const due = await this.db.query<{ account_id: Uuid; small: boolean }>(DUE);
+    if (due.length === 0) return 0;
     let rows = 0;
     for (const lane of DISPATCH_LANES) {
-      const started = await this.begin(lane, limit);
+      const started = await this.begin(lane, await this.whoseTurn(lane, due, limit), limit);
       if (started > 0) onBegun();
       rows += started;
     }
     return rows;
   }
 
-  private async begin(lane: DispatchLane, limit: number): Promise<number> {
-    const accounts = await this.db.query<{ account_id: Uuid }>(dueAccounts(lane), [
-      Math.min(MAX_ACCOUNTS[lane], limit),
-    ]);
+  private async whoseTurn(
+    lane: DispatchLane,
+    due: readonly { account_id: Uuid; small: boolean }[],
+    limit: number,
+  ): Promise<Uuid[]> {
+    const most = Math.min(MAX_ACCOUNTS[lane], limit);
+    const all = new Set(
+      due.filter(({ small }) => small === (lane === 'small')).map((row) => row.account_id),
+    );
+    if (due.length < DUE_LOOKED_AT && all.size <= most) return [...all];
+    const rows = await this.db.query<{ account_id: Uuid }>(dueAccounts(lane), [most]);
+    return rows.map((row) => row.account_id);
+  }
+
+  private async begin(
+    lane: DispatchLane,
+    accounts: readonly Uuid[],
+    limit: number,
+  ): Promise<number> {
     if (accounts.length === 0) return 0;
     return this.db.transaction(async (client) => {
       const { rows: locked } = await client.query<DueRow>(lockDue(lane), [
-        accounts.map((row) => row.account_id),
+        accounts,
         operationsOf(lane, accounts.length),
       ]);
       const turns = shared(locked, Math.floor(limit / accounts.length));
       if (turns.length === 0) return 0;
-      const pushes = await client.query<{ id: Uuid }>(DUE_PUSHES, [
+      const pushes = await client.query<{ id: Uuid; operation_id: Uuid }>(DUE_PUSHES, [
         turns.map((turn) => turn.id),
         turns.map((turn) => turn.account_id),
         turns.map((turn) => turn.begun_through),
         turns.map((turn) => turn.last_push_id),
         turns.map((turn) => turn.most),
       ]);
+      const begun = new Set(pushes.rows.map((row) => row.operation_id));
+      const empty = turns.filter(({ id }) => !begun.has(id));
+      if (empty.length > 0) await client.query(PASS_BY, [empty.map(({ id }) => id)]);
       await client.query(LOCK_PARTS, [turns.map((turn) => turn.id)]);
       const { rows } = await client.query<{ rows: number }>(BEGIN, [
         pushes.rows.map(({ id }) => id),
