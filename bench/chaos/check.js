@@ -68,7 +68,10 @@ const OF_THE_CREDENTIAL = [401, 403];
 /** Of a push no more attempts are kept. */
 const ATTEMPTS_KEPT = 20;
 
-/** Behaviours that a provider calls a dead token for; of a stale one Apple says since when. */
+/** Of a stale token Apple says since when, Google does not. @param {Pick<PushRow, 'token' | 'provider'>} row */
+const isStale = ({ token, provider }) => behaviourOf(token) === 'stale' && provider === 'APN';
+
+/** Behaviours that a provider calls a dead token for. */
 const isDead = (/** @type {string} */ token) =>
   ['unregistered', 'expired', 'stale'].includes(behaviourOf(token));
 
@@ -89,6 +92,7 @@ export function judge(evidence) {
     void findings.push({ kind, what });
   const arrivals = Map.groupBy(evidence.arrivals, ({ token }) => token);
   const refusals = Map.groupBy(evidence.refusals, ({ token }) => token);
+  const registered = new Set(evidence.registered);
   const rows = Map.groupBy(evidence.pushes, ({ token }) => token);
   const counts = { SENT: 0, FAILED: 0, CANCELED: 0 };
   let duplicates = 0;
@@ -117,7 +121,7 @@ export function judge(evidence) {
       judgeEnvironment(row, arrived, request, find);
       judgeTimes(row, arrived, request, find);
       judgeTries(row, refusals.get(token) ?? [], find);
-      judgeRefused(row, refusals.get(token) ?? [], request, evidence.faults, find);
+      judgeRefused(row, refusals.get(token) ?? [], request, { ...evidence, registered }, find);
       if (evidence.faults.length === 0) judgeUndisturbed(row, request, find);
       if (
         isSentAtLast(token) &&
@@ -147,8 +151,8 @@ export function judge(evidence) {
       find('unaccounted', `${describe(row)}: of no accepted request`);
   judgeCounters(evidence, find);
   const stillRegistered = new Set(evidence.stillRegistered);
-  for (const token of evidence.registered)
-    if (!stillRegistered.has(token) && !isDead(token))
+  for (const token of registered)
+    if (!stillRegistered.has(token) && (!isDead(token) || (rows.get(token) ?? []).some(isStale)))
       find('unaccounted', `${token} is no dead token, and its user has it no more`);
 
   const count = (/** @type {FindingKind} */ kind) =>
@@ -260,12 +264,15 @@ function judgeTries(row, refused, find) {
 }
 
 /**
- * What a provider refuses fails with its words, and nobody makes them up.
- * @param {PushRow} row @param {Arrival[]} refused @param {AcceptedRequest} request @param {DoneFault[]} faults
+ * What a provider refuses fails with its words, and nobody makes them up. A device that was registered after the instant at
+ * which Apple saw its token die is not that one: its token is wrong, and stays.
+ * @param {PushRow} row @param {Arrival[]} refused @param {AcceptedRequest} request
+ * @param {{ faults: DoneFault[], registered: ReadonlySet<string> }} run
  * @param {(kind: FindingKind, what: string) => void} find
  */
-function judgeRefused(row, refused, request, faults, find) {
-  const code = REFUSED[behaviourOf(row.token)]?.[row.provider] ?? null;
+function judgeRefused(row, refused, request, { faults, registered }, find) {
+  const isNewer = isStale(row) && registered.has(row.token);
+  const code = isNewer ? INVALID_TOKEN : (REFUSED[behaviourOf(row.token)]?.[row.provider] ?? null);
   if (code === null) return;
   if (row.status === 'SENT') find('unaccounted', `${describe(row)}: its provider refuses it`);
   if (row.status !== 'FAILED' || isExplained(row, request, faults)) return;
@@ -298,6 +305,8 @@ function isExplained({ token, errorCode, attempts, lostLeases }, request, faults
   const isFeltBetween = (/** @type {number} */ from, /** @type {number} */ to) =>
     faults.some(({ fromMs, toMs }) => from <= toMs + FELT_MS && to >= fromMs);
   const isFelt = (/** @type {PushRow['attempts'][number]} */ { at, latencyMs, reason }) => {
+    // It comes near its deadline by itself, and a busy machine does the rest.
+    if (behaviourOf(token) === 'slow' && reason === 'deadline') return true;
     // Its attempt says when that was found out.
     if (reason === 'lease-lost')
       return lostLeases.some((end) => isFeltBetween(end - LEASE_MS, end));

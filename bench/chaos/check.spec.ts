@@ -317,6 +317,9 @@ describe('the checker', () => {
       const expired = { errorCode: 71_008, attempts: [quiet] };
       expect(withGood(expired, { ttlSeconds: 0 }, 'sim.unavailable.1.c1').unaccounted).toBe(0);
       expect(withGood(expired, { ttlSeconds: 0 }, 'sim.slow.900.c1').unaccounted).toBe(1);
+      const late = { ...expired, attempts: [attempt('unknown', 'deadline', AT + 60_000)] };
+      expect(withGood(late, { ttlSeconds: 0 }, 'sim.slow.900.c1').unaccounted).toBe(0);
+      expect(withGood(late, { ttlSeconds: 0 }, 'sim.ok.c1').unaccounted).toBe(1);
     });
 
     it('takes an expiry of the one that had a single attempt, and of no other', () => {
@@ -535,6 +538,27 @@ describe('the checker', () => {
         run.arrivals[0] = arrival('sim.expired.c1');
       });
       expect(sent.what).toContain('its provider refuses it');
+    });
+
+    it('wants a token that Apple saw die before its device was registered called wrong, and kept', () => {
+      const stale = 'sim.stale.60.c1';
+      const ofDevice = (
+        provider: PushRow['provider'],
+        errorCode: number,
+        left: string[] = [stale],
+      ) =>
+        judged((run) => {
+          run.accepted = [request({ tokens: ['a', 'b', stale, 'd'] })];
+          const failed = { status: 'FAILED' as const, attempts: [attempt('invalid-token')] };
+          run.pushes[2] = push(stale, { ...failed, provider, errorCode });
+          run.refusals = [arrival(stale, { status: 410 })];
+          run.registered = [stale];
+          run.stillRegistered = left;
+        }).unaccounted;
+      expect(ofDevice('APN', 71_002)).toBe(0);
+      expect(ofDevice('APN', 71_001)).toBe(1);
+      expect(ofDevice('APN', 71_002, [])).toBe(1);
+      expect(ofDevice('FCM', 71_001, [])).toBe(0);
     });
 
     it('takes an end that what was broken explains', () => {
