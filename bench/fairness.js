@@ -6,6 +6,7 @@
 import { fromUUID } from 'typeid-js';
 import { built } from './built.js';
 import { newOperation } from './operation.js';
+import { queueJobs, sumOf } from './queue-jobs.js';
 import { startStage } from './stage.js';
 import { median, rounded } from './statistics.js';
 import { latencies, sendSingles, spread, untilSettled } from './traffic.js';
@@ -92,7 +93,7 @@ async function besideAPause(context) {
         found.claims += row.claims;
         found.attempts += row.attempts;
         found.handedOver += row.handed_over;
-        found.jobs += await jobsInQueue(stage);
+        found.jobs += sumOf(await queueJobs(stage.workers[0]?.ready.metricsPort ?? 0));
         await forgetBacklog(stage);
       }
     }
@@ -119,15 +120,6 @@ async function forgetBacklog(stage) {
       `/v1/PushNotifications/Operations/${fromUUID(id, 'comms_operation')}`,
     );
   await stage.query(`UPDATE credential_windows SET paused_until = NULL`);
-}
-
-/** Of both queues, whatever their state. @param {Stage} stage @returns {Promise<number>} */
-async function jobsInQueue({ workers: [worker] }) {
-  const text = await (await fetch(`http://127.0.0.1:${worker?.ready.metricsPort}/metrics`)).text();
-  return [...text.matchAll(/^fanfare_queue_jobs\{.*\} (\d+)$/gm)].reduce(
-    (sum, [, jobs]) => sum + Number(jobs),
-    0,
-  );
 }
 
 /** @param {BenchContext} context @param {number} backlog @param {number} size */

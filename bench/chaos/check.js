@@ -71,9 +71,8 @@ const ATTEMPTS_KEPT = 20;
 /** Of a stale token Apple says since when, Google does not. @param {Pick<PushRow, 'token' | 'provider'>} row */
 const isStale = ({ token, provider }) => behaviourOf(token) === 'stale' && provider === 'APN';
 
-/** Behaviours that a provider calls a dead token for. */
-const isDead = (/** @type {string} */ token) =>
-  ['unregistered', 'expired', 'stale'].includes(behaviourOf(token));
+/** Whether providers say so of it. @param {string} token */
+const isDead = (token) => REFUSED[behaviourOf(token)]?.FCM === UNREGISTERED;
 
 /** Those that are fine, and those whose trouble passes by itself (docs/simulator.md)… */
 const FINE = ['ok', 'slow'];
@@ -177,14 +176,10 @@ export function judge(evidence) {
 function judgeArrivals(row, arrived, faults, find) {
   const late = unexplained(row, arrived, faults);
   const when = late.map(({ atMs }) => new Date(atMs).toISOString()).join(', ');
-  if (late.length > 0 && row.status === 'SENT' && arrived.length > 1)
+  const isDouble = row.status === 'SENT' && arrived.length > 1;
+  if (late.length > 0)
     find(
-      'duplicatesOutsideWindow',
-      `${describe(row)}: arrived ${arrived.length} times, and no try or lost lease explains ${when}`,
-    );
-  else if (late.length > 0)
-    find(
-      'unaccounted',
+      isDouble ? 'duplicatesOutsideWindow' : 'unaccounted',
       `${describe(row)}: arrived ${arrived.length} times, and no try or lost lease explains ${when}`,
     );
   const ids = new Set(arrived.flatMap(({ id }) => (id === null ? [] : [id])));

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { queueJobs, sumOf } from '../../bench/queue-jobs.js';
 import { BACKENDS, startTestGateway, tokens, type TestGateway } from '../support/gateway.js';
 
 /** Promises 4 and 5: a wrong or throttled credential pauses that credential, and nothing else. */
@@ -167,7 +168,5 @@ it('20,000 pushes behind a pause cost nothing: no job, no claim, no attempt', as
 
 /** Jobs of the FCM queue in any state, as an operator sees them. */
 async function queued(metricsPort: number): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
-  const lines = text.matchAll(/^fanfare_queue_jobs\{.*queue="deliver-fcm".*\} (\d+)$/gm);
-  return [...lines].reduce((sum, [, count]) => sum + Number(count), 0);
+  return sumOf((await queueJobs(metricsPort)).filter(({ queue }) => queue === 'deliver-fcm'));
 }

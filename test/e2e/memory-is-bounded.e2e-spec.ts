@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { queueJobs, sumOf } from '../../bench/queue-jobs.js';
 import { megabytes, peakBytes } from '../../bench/usage.js';
 import { onFcm, startTestGateway, tokens, type TestGateway } from '../support/gateway.js';
 
@@ -37,11 +38,9 @@ const SLOTS = 20;
 
 /** Jobs of both delivery queues in any state, as an operator sees them; asked again where one did not answer in time. */
 async function jobs(run: TestGateway): Promise<number> {
-  const { metricsPort } = run.worker.ready;
   for (;;) {
-    const text = await (await fetch(`http://127.0.0.1:${metricsPort}/metrics`)).text();
-    const counts = [...text.matchAll(/^fanfare_queue_jobs\{.*\} (\d+)$/gm)];
-    if (counts.length === 8) return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+    const counts = await queueJobs(run.worker.ready.metricsPort);
+    if (counts.length === 8) return sumOf(counts);
   }
 }
 

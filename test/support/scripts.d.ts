@@ -116,6 +116,11 @@ declare module '*/scripts/guardian.js' {
   export function guard(script: string, args: string[]): () => Promise<void>;
 }
 
+declare module '*/bench/queue-jobs.js' {
+  export function queueJobs(metricsPort: number): Promise<{ queue: string; jobs: number }[]>;
+  export function sumOf(counts: readonly { jobs: number }[]): number;
+}
+
 declare module '*/bench/usage.js' {
   export function peakBytes(pid: number): number;
   export function megabytes(bytes: number): number;

@@ -148,7 +148,7 @@ describe('an attempt and a new registration', () => {
       await holder.query('BEGIN');
       await holder.query('SELECT FROM users WHERE id = $1 FOR UPDATE', [await ownerOf(id)]);
       const retiring = store.deadTokens.retire([before]);
-      await waiting(1);
+      await store.untilWaiting(1);
       const { registering } = await meanwhile();
       await holder.query('COMMIT');
       expect(await retiring).toBe(0);
@@ -225,13 +225,3 @@ const oneMillisecondAfter = async (token: string): Promise<Date> => {
     if (row?.over === true) return new Date(at.getTime() + 1);
   }
 };
-
-/** Until so many statements wait for a lock. */
-async function waiting(count: number): Promise<void> {
-  for (;;) {
-    const found = await store.db.query(
-      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
-    );
-    if (found.length >= count) return;
-  }
-}

@@ -229,12 +229,7 @@ describe('accept under a key', () => {
       [tenant.accountId],
     );
     const second = accept('free');
-    for (;;) {
-      const waiting = await store.db.query(
-        `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()`,
-      );
-      if (waiting.length > 0) break;
-    }
+    await store.untilWaiting(1);
     await client.query('ROLLBACK');
     client.release();
     expect((await second).replayed).toBe(false);

@@ -13,14 +13,17 @@ const DUE_LOOKED_AT = 1_000;
 /** What of it was scheduled has not begun as a whole, though its counter may say so. */
 const NOT_DONE = `(begun_through IS NULL OR begun_through < last_push_id)`;
 
+/** As a lane has it. */
+const IS_SMALL = `total - unaddressable <= ${SMALL_LANE_LIMIT}`;
+
 /** Asked by every worker once a second; mostly nothing is due. */
 const DUE = `
-SELECT account_id, total - unaddressable <= ${SMALL_LANE_LIMIT} AS small FROM operations
+SELECT account_id, ${IS_SMALL} AS small FROM operations
 WHERE scheduled > 0 AND scheduled_for <= now() AND ${NOT_DONE} ORDER BY scheduled_for LIMIT ${DUE_LOOKED_AT}`;
 
 /** Each has an index of its own, of which this is the condition. */
 const WAITS: Record<DispatchLane, string> = {
-  small: `scheduled > 0 AND total - unaddressable <= ${SMALL_LANE_LIMIT}`,
+  small: `scheduled > 0 AND ${IS_SMALL}`,
   bulk: `scheduled > 0 AND total - unaddressable > ${SMALL_LANE_LIMIT}`,
 };
 
